@@ -1,0 +1,79 @@
+# `make` alone prints what there is. Every target that needs it makes .venv first; nothing is installed outside it.
+
+# Another Spark or Python on this machine must not answer in place of the one in .venv.
+unexport SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON PYSPARK_SUBMIT_ARGS
+
+BIN := .venv/bin
+# PYTHON=... says what to make .venv with; once there is one, that is the Python to look at.
+CHECK := PYTHON="$(or $(shell test -x $(BIN)/python && echo $(BIN)/python),$(PYTHON))" sh tools/prerequisites.sh
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help prerequisites dev demo test check format docs wheel dist lock clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+prerequisites:
+	@$(CHECK) >/dev/null
+
+dev: prerequisites .venv/.jars ## set up .venv: locked packages, this package, Delta's and S3A's jars
+
+# --clear, because this is also reached when the Python that an older .venv points to is gone.
+$(BIN)/python: | prerequisites
+	@"$$($(CHECK))" -m venv --clear .venv
+
+# The two below are stamps: a second `make dev` costs no more than the check of prerequisites.
+.venv/.packages: requirements.lock pyproject.toml $(BIN)/python
+	@echo "installing the packages of requirements.lock into .venv ..."
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.jars: .venv/.packages conf/jars.lock tools/jars.py
+	@$(BIN)/python tools/jars.py
+	@touch $@
+
+demo: dev ## the whole of it on this machine: generate a day, build the tables, print them, write the report
+	@$(BIN)/parsely-spark demo
+
+test: dev ## run the tests
+	@$(BIN)/pytest
+
+check: dev ## format, lint, types, import rules, module lengths, generated docs: all that needs no Spark
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/check_lengths.py
+	$(BIN)/python tools/docs.py --check
+
+format: dev ## rewrite the code as `make check` wants it
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+docs: dev ## write the generated pages of docs/ again
+	$(BIN)/python tools/docs.py
+
+wheel: dev ## build dist/parsely_spark-X-py3-none-any.whl, for pip and Databricks
+	@rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+
+dist: wheel ## the wheel, and dist/parsely_spark-X.zip with its dependencies for `spark-submit --py-files`
+	@$(BIN)/python tools/pyfiles.py
+
+# uv writes the lock, from an environment of its own: nothing else here needs it.
+lock: prerequisites ## resolve requirements.lock and conf/jars.lock again; a pin stays unless pyproject.toml moves it
+	@rm -rf build/lock && "$$($(CHECK))" -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
+	    --custom-compile-command "make lock" --extra local --extra dev \
+	    --output-file requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory .venv/.packages
+	$(BIN)/python tools/jars.py --lock
+
+clean: ## remove .venv and all that was built
+	rm -rf .venv build dist .demo spark-warehouse metastore_db derby.log
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,10 @@
+"""Read raw events from files and bring every table up to date: `spark-submit jobs/batch.py --help`."""
+
+from __future__ import annotations
+
+import sys
+
+from parsely_spark.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(command="batch"))

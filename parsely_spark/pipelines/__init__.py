@@ -1,0 +1,1 @@
+"""What the commands do: sources, transforms and tables, in reading order."""

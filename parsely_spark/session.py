@@ -1,0 +1,187 @@
+"""The only module that makes a SparkSession, and the only one that may touch the JVM behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from importlib import metadata, resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from parsely_spark.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from parsely_spark.settings import SparkSettings
+
+# Lines that the JVM prints before any log level holds, and that say nothing to a user.
+_NOISE = re.compile(
+    r"^(WARNING: (Using incubator|A terminally|sun\.misc|Please consider)|Setting default log level|To adjust log)"
+)
+
+
+def get_session(name: str, settings: SparkSettings) -> SparkSession:
+    """Return the running session where a platform or a notebook has made one, else make it.
+
+    Args:
+        name: of the application, as the cluster's pages show it.
+        settings: endpoint, log level and the settings file's table [spark].
+
+    Raises:
+        SettingsError: if no fit Java is found.
+    """
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None:
+        return SparkSession.builder.getOrCreate()
+    given = _submitted() | dict(settings.spark)
+    chosen = {key: value for key, value in _defaults(settings, given).items() if key not in given}
+    builder = SparkSession.builder.appName(name)
+    for key, value in (chosen | dict(settings.spark)).items():
+        builder = builder.config(key, value)
+    try:
+        with _quiet_start(settings.verbose):
+            spark = builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        raise SettingsError(_why_no_java()) from error
+    spark.sparkContext.setLogLevel("INFO" if settings.verbose else "ERROR")
+    return spark
+
+
+def running_tasks(spark: SparkSession) -> tuple[int, int]:
+    """How many tasks of the stages that run now are done, and how many they have."""
+    tracker = spark.sparkContext.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    known = [stage for stage in stages if stage is not None]
+    return sum(stage.numCompletedTasks for stage in known), sum(stage.numTasks for stage in known)
+
+
+def _submitted() -> dict[str, str]:
+    """What spark-submit was told; it has started the JVM already."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    SparkContext._ensure_initialized()
+    return dict(SparkConf().getAll())
+
+
+def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
+    """What a session of ours has unless the user said otherwise."""
+    chosen = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        # A retried reader of the same bytes is fine, a guessed-at corrupt file never.
+        "spark.sql.files.ignoreCorruptFiles": "false",
+        "spark.sql.files.ignoreMissingFiles": "false",
+        "spark.ui.showConsoleProgress": "false",
+        **_s3(settings),
+    }
+    if "spark.master" not in given and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        chosen |= _laptop(settings) | _jars(given)
+    return chosen
+
+
+def _s3(settings: SparkSettings) -> dict[str, str]:
+    """S3A with the credentials that every AWS tool finds, and keys of a bucket where the settings give them."""
+    keys_else_usual_chain = (
+        "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
+        "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+        "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
+    )
+    chosen = {
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.s3a.aws.credentials.provider": ",".join(keys_else_usual_chain),
+    }
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    endpoint = settings.s3_endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        chosen |= {
+            "spark.hadoop.fs.s3a.endpoint": endpoint,
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https")).lower(),
+        }
+        region = region or "us-east-1"
+    if region:
+        chosen["spark.hadoop.fs.s3a.endpoint.region"] = region
+    return chosen
+
+
+def _laptop(settings: SparkSettings) -> dict[str, str]:
+    """One process that uses this machine: no pages, few partitions, a heap that wide rows fit into."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = os.cpu_count() or 1
+    chosen = {
+        "spark.master": "local[*]",
+        "spark.driver.memory": f"{max(1, min(4, int(memory_gib // 3)))}g",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": str(8 * cores),
+        # Delta reads a table's log in as many tasks; ours are small.
+        "spark.databricks.delta.snapshotPartitions": "2",
+    }
+    if not settings.verbose:
+        quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
+        chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
+    return chosen
+
+
+def _jars(given: dict[str, str]) -> dict[str, str]:
+    """Delta's jars by coordinates, unless Spark has them on its class path already."""
+    from pyspark.find_spark_home import _find_spark_home
+
+    if any(Path(_find_spark_home(), "jars").glob("delta-spark*.jar")) or any(key in given for key in _JAR_SETTINGS):
+        return {}
+    spark_minor = ".".join(metadata.version("pyspark").split(".")[:2])
+    return {"spark.jars.packages": f"io.delta:delta-spark_{spark_minor}_2.13:{metadata.version('delta-spark')}"}
+
+
+_JAR_SETTINGS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")
+
+
+def _why_no_java() -> str:
+    wanted = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`"
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home, "bin", "java") if home else Path(shutil.which("java") or "java")
+    if not java.exists():
+        where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
+        return f"{where}; {wanted}."
+    version = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
+    return f"Spark's JVM did not start with {java} ({version[0] if version else 'which prints no version'}); {wanted}."
+
+
+@contextmanager
+def _quiet_start(verbose: bool) -> Iterator[None]:
+    """Give a JVM that starts in the block a standard error of its own, and pass on what is worth reading.
+
+    Its first warnings come before any log setting holds, so they can only be taken out on their way.
+    """
+    if verbose or SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+        yield
+        return
+    sys.stderr.flush()
+    ours = os.dup(2)
+    readable, writable = os.pipe()
+    os.dup2(writable, 2)
+    os.close(writable)
+    threading.Thread(target=_pass_on, args=(readable, ours), daemon=True).start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(ours, 2)
+
+
+def _pass_on(readable: int, ours: int) -> None:
+    with os.fdopen(readable, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if not _NOISE.match(line):
+                os.write(ours, line.encode())

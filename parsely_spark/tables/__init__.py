@@ -1,0 +1,1 @@
+"""The Delta tables: what they are (`catalog`, `folds`) and the only code that writes them (`write`)."""

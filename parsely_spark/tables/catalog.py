@@ -1,0 +1,144 @@
+"""What the tables are and where they lie: one declaration of each table, one place that knows their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from delta.tables import DeltaTable
+
+from parsely_spark.schema import EVENT_FIELDS
+from parsely_spark.tables.folds import FOLDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from parsely_spark.transforms.fold import Fold
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column as Delta and the documentation show it."""
+
+    name: str
+    type: str  # Spark DDL
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """The declaration of one table.
+
+    Attributes:
+        name: the table.
+        grain: what one row is, as a sentence.
+        columns: in the order of the table.
+        partition_by: names of the partition columns.
+        prune_by: names of the columns whose file statistics are worth keeping.
+        properties: Delta table properties beside those that every table has.
+    """
+
+    name: str
+    grain: str
+    columns: tuple[TableColumn, ...]
+    partition_by: tuple[str, ...]
+    prune_by: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def of_fold(fold: Fold) -> TableSpec:
+    """The table that *fold* declares. Deletion vectors let a merge write changed rows instead of whole files."""
+    return TableSpec(
+        name=fold.name,
+        grain=fold.grain,
+        columns=tuple(TableColumn(c.name, c.type, c.meaning) for c in fold.columns),
+        partition_by=fold.cell_names,
+        prune_by=(*fold.key_names, "started_at", "ended_at"),
+        properties={"delta.enableDeletionVectors": "true"},
+    )
+
+
+EVENTS = TableSpec(
+    name="events",
+    grain="one row per event (event_id within apikey)",
+    columns=(
+        *(TableColumn(f.name, f.spark_type.simpleString(), f.comment) for f in EVENT_FIELDS),
+        TableColumn(
+            "event_at",
+            "timestamp",
+            "ts_action where it agrees with the server's clock, else server time; UTC",
+        ),
+        TableColumn("session_key", "string", "The tracker session it belongs to, as in sessions; null without one"),
+        TableColumn("is_bot", "boolean", "Whether the user agent is a bot's"),
+        TableColumn("_rescued", "string", "JSON of values that the schema has no field or no type for"),
+        TableColumn("date", "date", "UTC date of event_at"),
+        TableColumn("hour", "int", "UTC hour of event_at, 0-23"),
+    ),
+    partition_by=("date", "hour"),
+    prune_by=("event_at", "visitor_site_id", "apikey"),
+    # The derived tables read what is new from the change feed; commits that only insert add no files for it.
+    properties={"delta.enableChangeDataFeed": "true"},
+)
+
+REJECTED_LINES = TableSpec(
+    name="rejected_lines",
+    grain="one row per distinct line that is no event",
+    columns=(
+        TableColumn("line", "string", "The line; base64 where it is not UTF-8"),
+        TableColumn("line_sha256", "string", "sha256 hex of the line's bytes"),
+        TableColumn("reason", "string", "Why it is no event"),
+        TableColumn("source", "string", "The file it was first seen in"),
+        TableColumn("first_seen_at", "timestamp", "When a run first read it, UTC"),
+        TableColumn("date", "date", "UTC date of first_seen_at"),
+    ),
+    partition_by=("date",),
+    prune_by=("line_sha256", "reason"),
+)
+
+TABLES = {spec.name: spec for spec in (EVENTS, REJECTED_LINES, *(of_fold(fold) for fold in FOLDS))}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The folder or the catalog schema that holds the tables.
+
+    Attributes:
+        spark: the session.
+        place: URI of the folder, or ``catalog.schema``.
+        is_catalog: whether *place* is a catalog schema.
+    """
+
+    spark: SparkSession
+    place: str
+    is_catalog: bool = False
+
+    def name_of(self, table: str) -> str:
+        """The name by which SQL and Delta find *table*."""
+        if self.is_catalog:
+            return f"{self.place}.{table}"
+        return f"delta.`{self.place.rstrip('/')}/{table}`"
+
+    def read(self, table: str) -> DataFrame:
+        """The rows of *table* as they are now."""
+        return self.spark.read.table(self.name_of(table))
+
+    def delta(self, table: str) -> DeltaTable:
+        """The handle by which Delta merges into *table* and tells its history."""
+        return DeltaTable.forName(self.spark, self.name_of(table))
+
+    def create_missing(self, table: str) -> None:
+        """Create *table* as declared unless it is there."""
+        spec = TABLES[table]
+        builder = DeltaTable.createIfNotExists(self.spark).comment(f"Grain: {spec.grain}.")
+        if self.is_catalog:
+            builder = builder.tableName(self.name_of(table))
+        else:
+            builder = builder.location(f"{self.place.rstrip('/')}/{table}")
+        for column in spec.columns:
+            builder = builder.addColumn(column.name, column.type, comment=column.meaning)
+        properties = {"delta.dataSkippingStatsColumns": ",".join(spec.prune_by), **spec.properties}
+        for key, value in properties.items():
+            builder = builder.property(key, value)
+        builder.partitionedBy(*spec.partition_by).execute()

@@ -1,0 +1,186 @@
+"""The table ``sessions``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from parsely_spark import columns
+from parsely_spark.transforms.fold import Attribute, Cell, Derived, Fold, Key
+from parsely_spark.transforms.measures import Any, Distinct, First, Last, Max, Min, Sum
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import Column
+
+    from parsely_spark.transforms.fold import Row
+
+MOST_POSTS = 1000  # of one session; more is a bot, and its row must stay small
+
+is_pageview = partial(columns.is_action, "pageview")
+CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+
+def event_field(name: str) -> Callable[[], Column]:
+    """The field *name* of the event."""
+    return partial(F.col, name)
+
+
+def first_known(name: str, meaning: str, **fields: str) -> First:
+    """The *fields* (own name = event's name) of the first event that knows any of them, by more than an empty text."""
+    known = partial(columns.knows_any, *fields.values())
+    return First(name, meaning, known, {own: event_field(given) for own, given in fields.items()})
+
+
+def part(measure: str, field: str, meaning: str) -> Derived:
+    """One text of a struct measure as a column of its own."""
+    return Derived(field, "string", meaning, lambda row: row(measure)[field])
+
+
+def part_else_of_entry(measure: str, field: str, meaning: str) -> Derived:
+    """A text of *measure*, or of the entry pageview where no event of the session has the measure."""
+
+    def value(row: Row) -> Column:
+        return F.when(row(measure).isNotNull(), row(measure)[field]).otherwise(row("_entry")[field])
+
+    return Derived(field, "string", meaning, value)
+
+
+def is_bounce(row: Row) -> Column:
+    """One pageview and nothing but its heartbeats."""
+    nothing_else = (row("videostarts") == 0) & (row("conversions") == 0) & (row("custom_events") == 0)
+    return (row("pageviews") == 1) & nothing_else
+
+
+def duration_s(row: Row) -> Column:
+    """Whole seconds between the first and the last event."""
+    return F.floor((F.unix_millis(row("ended_at")) - F.unix_millis(row("started_at"))) / 1000)
+
+
+PAGE = {"url": event_field("url_clean"), "post_id": columns.post_id}
+ENTRY = {
+    **PAGE,
+    "referrer": event_field("referrer"),
+    "referrer_category": event_field("ref_category"),
+    "referrer_domain": event_field("ref_domain"),
+    **{name: event_field(name) for name in CAMPAIGN},
+}
+
+SESSIONS = Fold(
+    name="sessions",
+    grain="one row per session of a visitor on a site",
+    of=columns.has_tracker_session,
+    columns=(
+        Key(
+            "session_key",
+            "string",
+            "md5 hex of apikey_session_id_visitor_site_id_session_timestamp: parsely_session_id of Parse.ly's dbt "
+            "models; _<server date> is appended where the visitor's clock is off",
+            event_field("session_key"),
+        ),
+        Attribute("apikey", "string", "Parse.ly's id of the site", event_field("apikey")),
+        Attribute("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id")),
+        Attribute("session_id", "bigint", "The tracker's count of the visitor's sessions", event_field("session_id")),
+        Attribute(
+            "session_timestamp",
+            "bigint",
+            "Start of the session by the visitor's clock, ms since the epoch",
+            event_field("session_timestamp"),
+        ),
+        Attribute("session_source", "string", "tracker: made by the tracker in the page", lambda: F.lit("tracker")),
+        Min("started_at", "Time of the first event, UTC", event_field("event_at"), "timestamp"),
+        Max("ended_at", "Time of the last event, UTC", event_field("event_at"), "timestamp"),
+        Derived("duration_s", "bigint", "Whole seconds from the first to the last event", duration_s),
+        Sum("events", "Events of every kind", lambda: F.lit(1)),
+        Sum("pageviews", "Pageview events", is_pageview),
+        Sum(
+            "engaged_s",
+            "Seconds of engagement with pages (heartbeats); the time videos played is part of it",
+            partial(columns.seconds_of, "heartbeat"),
+        ),
+        Sum("videostarts", "Videos started", partial(columns.is_action, "videostart")),
+        Sum(
+            "watched_s",
+            "Seconds of video watched (vheartbeats); never add it to engaged_s, which contains it",
+            partial(columns.seconds_of, "vheartbeat"),
+        ),
+        Sum("conversions", "Conversion events", partial(columns.is_action, "conversion")),
+        Sum("custom_events", "Events of the publisher's own naming", columns.is_custom_event),
+        Derived(
+            "posts",
+            "int",
+            f"Distinct posts among the pageviews, counted up to {MOST_POSTS:,}",
+            lambda row: F.size(row("_posts")),
+        ),
+        Derived("entry_url", "string", "url_clean of the first pageview", lambda row: row("_entry")["url"]),
+        Derived("entry_post_id", "string", "Post of the first pageview", lambda row: row("_entry")["post_id"]),
+        Derived("exit_url", "string", "url_clean of the last pageview", lambda row: row("_exit")["url"]),
+        Derived("exit_post_id", "string", "Post of the last pageview", lambda row: row("_exit")["post_id"]),
+        part_else_of_entry("_referrer", "referrer", "URL that led to the session, else to the entry pageview"),
+        part_else_of_entry("_referrer", "referrer_category", "Its class: internal, direct, social, search, …"),
+        part_else_of_entry("_referrer", "referrer_domain", "Its registered domain; a search engine's name"),
+        *(
+            part_else_of_entry("_campaign", name, f"{name} of the session's first URL, else of the entry pageview")
+            for name in CAMPAIGN
+        ),
+        part("_channel", "channel", "Delivery channel: website, amp, apln-rta and others"),
+        part("_device", "device_type", "desktop, mobile, tablet and others"),
+        part("_device", "browser", "Browser family"),
+        part("_device", "os", "Operating system family"),
+        part("_place", "country", "ISO country code, by the address"),
+        part("_place", "subdivision", "State or province code, by the address"),
+        part("_place", "city", "City, by the address: of low accuracy"),
+        Derived("is_bounce", "boolean", "One pageview and no videostart, conversion or custom event", is_bounce),
+        Any("is_bot", "Whether the user agent of any event is a bot's", event_field("is_bot")),
+        Cell(
+            "date",
+            "date",
+            "UTC date of session_timestamp; of the server where the visitor's clock is off",
+            columns.tracker_session_date,
+        ),
+        Cell(
+            "hour",
+            "int",
+            "UTC hour of session_timestamp; 0 where the visitor's clock is off",
+            columns.tracker_session_hour,
+        ),
+        First("_entry", "State: the first pageview", is_pageview, ENTRY),
+        Last("_exit", "State: the last pageview", is_pageview, PAGE),
+        first_known(
+            "_referrer",
+            "State: the session's referrer, from the first event that knows it",
+            referrer="session_initial_referrer",
+            referrer_category="sref_category",
+            referrer_domain="sref_domain",
+        ),
+        first_known(
+            "_campaign",
+            "State: the campaign of the session's first URL, from the first event that knows it",
+            **{name: f"surl_{name}" for name in CAMPAIGN},
+        ),
+        first_known("_channel", "State: from the first event that knows it", channel="channel"),
+        first_known(
+            "_device",
+            "State: from the first event that knows any of it",
+            device_type="ua_devicetype",
+            browser="ua_browser",
+            os="ua_os",
+        ),
+        first_known(
+            "_place",
+            "State: from the first event that knows any of it",
+            country="ip_country",
+            subdivision="ip_subdivision",
+            city="ip_city",
+        ),
+        Distinct(
+            "_posts",
+            f"State: hashes of the posts seen, the least {MOST_POSTS:,}",
+            lambda: F.when(is_pageview(), columns.post_id()),
+            MOST_POSTS,
+        ),
+    ),
+)

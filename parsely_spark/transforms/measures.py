@@ -1,0 +1,188 @@
+"""The kinds of measures: columns that combine associatively and commutatively.
+
+A measure says what one event contributes (``of``), how a group of events becomes one value (``collect``) and how
+two such values become one (``merge``). The laws that make every table independent of order, split and lateness:
+
+- identity: ``merge(x, null) = merge(null, x) = x``
+- commutativity: ``merge(x, y) = merge(y, x)``
+- associativity: ``merge(x, merge(y, z)) = merge(merge(x, y), z)``
+- homomorphism: ``collect(A + B) = merge(collect(A), collect(B))``
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyspark.sql import Column
+
+
+@dataclass(frozen=True)
+class Measure(ABC):
+    """One combinable column of a fold."""
+
+    combines: ClassVar[str]  # for the documentation of the table
+    name: str
+    meaning: str
+    of: Callable[[], Column]  # called late, because a Column needs a running session
+
+    @property
+    @abstractmethod
+    def type(self) -> str:
+        """The column's type in Spark DDL."""
+
+    @abstractmethod
+    def collect(self) -> Column:
+        """Aggregate over the events of one group."""
+
+    @abstractmethod
+    def merge(self, left: Column, right: Column) -> Column:
+        """Combine two collected values; null is the identity on either side."""
+
+
+@dataclass(frozen=True)
+class Sum(Measure):
+    """A total (bigint); ``of`` is a number or a boolean that counts as 0 or 1."""
+
+    combines: ClassVar[str] = "sum"
+
+    @property
+    def type(self) -> str:
+        return "bigint"
+
+    def collect(self) -> Column:
+        return F.sum(self.of().cast("bigint"))
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.coalesce(left + right, left, right)
+
+
+@dataclass(frozen=True)
+class Min(Measure):
+    """The least value; nulls are passed over."""
+
+    combines: ClassVar[str] = "least"
+    value_type: str
+
+    @property
+    def type(self) -> str:
+        return self.value_type
+
+    def collect(self) -> Column:
+        return F.min(self.of())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.least(left, right)
+
+
+@dataclass(frozen=True)
+class Max(Measure):
+    """The greatest value; nulls are passed over."""
+
+    combines: ClassVar[str] = "greatest"
+    value_type: str
+
+    @property
+    def type(self) -> str:
+        return self.value_type
+
+    def collect(self) -> Column:
+        return F.max(self.of())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.greatest(left, right)
+
+
+@dataclass(frozen=True)
+class Any(Measure):
+    """Whether it holds for at least one event."""
+
+    combines: ClassVar[str] = "any"
+
+    @property
+    def type(self) -> str:
+        return "boolean"
+
+    def collect(self) -> Column:
+        return F.max(self.of())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.greatest(left, right)
+
+
+# Names the order by which `First` and `Last` choose, and its two columns inside their structs: an event id breaks
+# ties of one second, so that the choice does not depend on the order of arrival.
+ORDER = ("event_at", "event_id")
+
+
+@dataclass(frozen=True)
+class First(Measure):
+    """The *fields* of the earliest event, by (event_at, event_id), for which ``of`` holds.
+
+    One struct holds the order and the fields, because values that describe one event belong together and because
+    the order is what a later merge needs.
+    """
+
+    combines: ClassVar[str] = "first by (event_at, event_id)"
+    fields: Mapping[str, Callable[[], Column]]  # all of them text
+
+    @property
+    def type(self) -> str:
+        fields = "".join(f",{name}:string" for name in self.fields)
+        return f"struct<event_at:timestamp,event_id:string{fields}>"
+
+    def ordered_fields(self) -> Column:
+        """The struct of one event; null where ``of`` does not hold. Structs compare field by field, order first."""
+        fields = [of().alias(name) for name, of in self.fields.items()]
+        return F.when(self.of(), F.struct(*ORDER, *fields))
+
+    def collect(self) -> Column:
+        return F.min(self.ordered_fields())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.least(left, right)
+
+
+@dataclass(frozen=True)
+class Last(First):
+    """The *fields* of the latest event, by (event_at, event_id), for which ``of`` holds."""
+
+    combines: ClassVar[str] = "last by (event_at, event_id)"
+
+    def collect(self) -> Column:
+        return F.max(self.ordered_fields())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.greatest(left, right)
+
+
+@dataclass(frozen=True)
+class Distinct(Measure):
+    """The distinct values of ``of`` (text) as sorted 64-bit hashes, the least *limit* of them.
+
+    Keeping the least is what makes a bounded set associative: the least n of a union are among the least n of its
+    parts. Hashes keep the row small: at most 8 bytes x *limit*.
+    """
+
+    combines: ClassVar[str] = "union of a small set"
+    limit: int
+
+    @property
+    def type(self) -> str:
+        return "array<bigint>"
+
+    def collect(self) -> Column:
+        hashed = F.when(self.of().isNotNull(), F.xxhash64(self.of()))
+        return self._bounded(F.collect_set(hashed))
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.coalesce(self._bounded(F.array_union(left, right)), left, right)
+
+    def _bounded(self, values: Column) -> Column:
+        return F.slice(F.array_sort(values), 1, self.limit)

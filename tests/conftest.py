@@ -1,0 +1,41 @@
+"""What tests share: one Spark session, a lake of their own, events by the fields a claim is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parsely_spark.session import get_session
+from parsely_spark.settings import SparkSettings
+from parsely_spark.tables.catalog import TABLES, Lake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+SMALL = (
+    ("spark.master", "local[2]"),
+    ("spark.driver.memory", "3g"),
+    ("spark.sql.shuffle.partitions", "2"),
+    ("spark.default.parallelism", "2"),
+)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """The one session of the process, made as the program makes its own."""
+    session = get_session("tests", SparkSettings(spark=SMALL))
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    """A new lake with all tables, empty."""
+    lake = Lake(spark, str(tmp_path / "lake"))
+    for table in TABLES:
+        lake.create_missing(table)
+    return lake

@@ -1,0 +1,173 @@
+"""The main job, on generated buckets, against an independent computation over the same lines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from oracle import Ledger, read_lines, sessions, unique_events
+from pyspark.sql import functions as F
+
+from parsely_spark.columns import NOT_A_BOT, bot_words
+from parsely_spark.pipelines.batch import Summary, run_batch
+from parsely_spark.progress import Progress
+from parsely_spark.tables.catalog import Lake
+from parsely_spark.tables.write import version_of
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+QUIET = Progress(is_terminal=False)
+JUNK = [
+    b"",
+    b"  \t ",
+    b"not json",
+    b"[]",
+    b'"text"',
+    b"null",
+    b'{"apikey": "a.example"}',
+    b'{"apikey": "a.example", "timestamp_info_nginx_ms": 99999999999999}',
+    b'{"apikey": "a.example", "timestamp_info_nginx_ms": -9223372036854775808}',
+    b'{"timestamp_info_nginx_ms": 1768392000000}',
+    b'{"apikey": "a.example", "timestamp_info_nginx_ms": 1768392000000} {"apikey": "b.example"}',
+    b'{"apikey": "a.example", "timestamp_info_nginx_ms": 1768392000000} trailing',
+    b'{"apikey": "a.example", "timestamp_info_nginx_ms": 1768392000000, "url": "\xff\xfe"}',
+    b"not json",
+]
+
+
+def is_bot(user_agent: str | None, ua_browser: str | None) -> bool:
+    """The bot rule in plain Python."""
+    text = f"{ua_browser or ''} {user_agent or ''}".lower().replace(NOT_A_BOT, "")
+    return any(word in text for word in bot_words())
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small realistic bucket with a file of junk in it."""
+    out = tmp_path_factory.mktemp("bucket")
+    generate(out, events=4000, hours=20, seed=11)
+    hour = next(iter(sorted((out / "events").glob("*/*/*/*"))))
+    with gzip.open(hour / "junk.gz", "wb") as junk:
+        junk.write(b"\n".join(JUNK) + b"\n")
+    (hour / "_SUCCESS").touch()
+    (out / "events" / "README.txt").write_text("not a chunk")
+    return out
+
+
+@pytest.fixture(scope="module")
+def expected(bucket: Path) -> Ledger:
+    """What the lines of the bucket hold, by the oracle."""
+    return unique_events(read_lines(bucket / "events"), datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def filled(spark: SparkSession, bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Summary]:
+    """The lake after one run over the whole bucket."""
+    lake = Lake(spark, str(tmp_path_factory.mktemp("filled")))
+    return lake, run_batch(lake, [str(bucket / "events")], QUIET)
+
+
+def rows_of(lake: Lake, table: str) -> list[str]:
+    """Every row as text, sorted: equal lists mean equal tables."""
+    columns = sorted(lake.read(table).columns)
+    return sorted(row[0] for row in lake.read(table).select(F.to_json(F.struct(*columns))).collect())
+
+
+def readable(lake: Lake, columns: list[str]) -> dict[str, dict[str, Any]]:
+    """The sessions by key as plain values; timestamps compared in UTC by Spark."""
+    times = ("started_at", "ended_at")
+    shown = [F.unix_millis(name).alias(name) if name in times else F.col(name) for name in columns]
+    return {row["session_key"]: row.asDict() for row in lake.read("sessions").select(*shown).collect()}
+
+
+def test_every_line_is_accounted_for(filled: tuple[Lake, Summary], expected: Ledger) -> None:
+    """lines = inserted + duplicate + rejected + blank, each number as the oracle counts it."""
+    _, summary = filled
+    assert summary.lines == expected.lines
+    assert (summary.inserted, summary.duplicate) == (len(expected.events), expected.duplicate)
+    assert (summary.rejected, summary.blank) == (expected.rejected, expected.blank)
+    assert summary.others == 1
+
+
+def test_events_hold_each_event_once_with_the_values_that_were_sent(
+    filled: tuple[Lake, Summary], expected: Ledger
+) -> None:
+    """Every field of every event equals the JSON of its line, and the computed columns the oracle's."""
+    lake, _ = filled
+    computed = {"event_at": F.unix_millis("event_at"), "date": F.col("date").cast("string")}
+    plain = [name for name in lake.read("events").columns if name not in computed]
+    rows = lake.read("events").select(*plain, *[of.alias(name) for name, of in computed.items()]).collect()
+    assert len(rows) == len(expected.events)
+    for row in rows:
+        sent = expected.events[(row["apikey"], row["event_id"])]
+        actual = row.asDict()
+        assert actual.pop("is_bot") == is_bot(sent.get("user_agent"), sent.get("ua_browser"))
+        assert actual.pop("_rescued") is None
+        assert actual.pop("event_at") == round(sent["event_at"].timestamp() * 1000)
+        assert actual.pop("date") == sent["date"].isoformat()
+        given = actual.pop("extra_data")
+        assert (json.loads(given) if given else None) == sent.get("extra_data")
+        assert actual == {name: sent.get(name) for name in actual}
+
+
+def test_sessions_equal_the_oracle_row_for_row_and_column_for_column(
+    filled: tuple[Lake, Summary], expected: Ledger
+) -> None:
+    """Each session of the table equals the one that plain Python makes of the same lines."""
+    lake, _ = filled
+    wanted = sessions(expected.events.values(), is_bot)
+    columns = [name for name in lake.read("sessions").columns if not name.startswith("_")]
+    actual = readable(lake, columns)
+    assert set(columns) == set(next(iter(wanted.values())))
+    for row in wanted.values():
+        row |= {name: round(row[name].timestamp() * 1000) for name in ("started_at", "ended_at")}
+    assert actual == wanted
+
+
+def test_a_rejected_line_is_kept_with_its_reason(filled: tuple[Lake, Summary]) -> None:
+    """Each distinct junk line is in rejected_lines once, raw, or base64 where it is not UTF-8."""
+    lake, _ = filled
+    rows = {row["line"]: row["reason"] for row in lake.read("rejected_lines").collect()}
+    assert rows["not json"] == "not_an_object"
+    assert rows["[]"] == "not_an_object"
+    assert rows['{"apikey": "a.example"}'] == "no_time"
+    assert rows['{"timestamp_info_nginx_ms": 1768392000000}'] == "no_apikey"
+    assert sum(reason == "time_out_of_range" for reason in rows.values()) == 2
+    assert sum(reason == "not_utf8" for reason in rows.values()) == 1
+    assert len(rows) == len({line for line in JUNK if line.strip()})
+
+
+def test_the_same_batch_again_changes_nothing(filled: tuple[Lake, Summary], bucket: Path) -> None:
+    """A second run inserts 0, touches no row and commits nothing."""
+    lake, first = filled
+    tables = ("events", "sessions", "rejected_lines")
+    before = {table: (version_of(lake, table), rows_of(lake, table)) for table in tables}
+    again = run_batch(lake, [str(bucket)], QUIET)
+    assert (again.inserted, again.rows_touched) == (0, {"sessions": 0})
+    assert again.duplicate == first.inserted + first.duplicate
+    assert {table: (version_of(lake, table), rows_of(lake, table)) for table in tables} == before
+
+
+def test_hours_in_any_order_give_the_tables_of_one_run(
+    spark: SparkSession, filled: tuple[Lake, Summary], bucket: Path, tmp_path: Path
+) -> None:
+    """Late hours first, a part twice: merges into existing rows end where one fold over everything ends."""
+    whole, _ = filled
+    parts = Lake(spark, str(tmp_path / "parts"))
+    hours = sorted((bucket / "events").glob("*/*/*/*"))
+    for number, some in enumerate([hours[12:], hours[:5], hours[3:13]]):
+        source = tmp_path / f"source{number}"
+        for hour in some:
+            target = source / "events" / hour.relative_to(bucket / "events")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(hour)
+        run_batch(parts, [str(source)], QUIET)
+    assert rows_of(parts, "sessions") == rows_of(whole, "sessions")
+    assert rows_of(parts, "events") == rows_of(whole, "events")

@@ -1,0 +1,90 @@
+"""The laws by which every measure kind makes its table independent of order, split and lateness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import functions as F
+
+from parsely_spark.transforms.measures import Any as AnyOf
+from parsely_spark.transforms.measures import Distinct, First, Last, Max, Measure, Min, Sum
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+EVENTS = "event_at timestamp, event_id string, amount bigint, word string, flag boolean"
+
+KINDS = {
+    "sum": Sum("m", "", lambda: F.col("amount")),
+    "sum of a flag": Sum("m", "", lambda: F.col("flag")),
+    "min": Min("m", "", lambda: F.col("event_at"), "timestamp"),
+    "max": Max("m", "", lambda: F.col("event_at"), "timestamp"),
+    "any": AnyOf("m", "", lambda: F.col("flag")),
+    "first": First("m", "", lambda: F.col("flag"), {"word": lambda: F.col("word")}),
+    "last": Last("m", "", lambda: F.col("flag"), {"word": lambda: F.col("word")}),
+    "distinct": Distinct("m", "", lambda: F.col("word"), 3),
+}
+
+# Small ranges, so that ties, repeats and nulls are common. An event id names one event: copies are equal.
+ids = st.integers(0, 40)
+groups_of_events = st.lists(st.tuples(*[st.sets(ids, max_size=6)] * 3), min_size=1, max_size=60)
+
+
+def event(number: int) -> tuple[Any, ...]:
+    """The event with this id; its values follow from the id."""
+    from datetime import UTC, datetime
+
+    at = datetime(2026, 1, 14, 12, 0, number % 7, tzinfo=UTC)
+    amount = None if number % 5 == 0 else number * number - 300
+    word = None if number % 4 == 0 else f"w{number % 9}"
+    return at, f"id{number:02d}", amount, word, None if number % 11 == 0 else number % 3 > 0
+
+
+def collected(spark: SparkSession, measure: Measure, samples: list[tuple[set[int], ...]]) -> DataFrame:
+    """One row for each sample: the measure of its three groups a, b, c, of a+b, and of all."""
+    rows = []
+    for number, (a, b, c) in enumerate(samples):
+        # Disjoint groups, because the engine is only ever given events that are new.
+        b, c = b - a, c - b - a
+        for name, group in {"a": a, "b": b, "c": c, "ab": a | b, "abc": a | b | c}.items():
+            rows += [(number, name, *event(one)) for one in sorted(group)]
+    frame = spark.createDataFrame(rows, f"sample int, part string, {EVENTS}")
+    numbers = spark.range(len(samples)).select(F.col("id").cast("int").alias("sample"))
+    parts = frame.groupBy("sample", "part").agg(measure.collect().alias("m"))
+    for name in ("a", "b", "c", "ab", "abc"):
+        part = parts.where(F.col("part") == name).select("sample", F.col("m").alias(name))
+        numbers = numbers.join(part, "sample", "left")
+    return numbers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(samples=groups_of_events)
+def test_a_measure_is_a_commutative_monoid_and_collecting_is_a_homomorphism(
+    spark: SparkSession, kind: str, samples: list[tuple[set[int], ...]]
+) -> None:
+    """Identity, commutativity, associativity, and collect(A + B) = merge(collect(A), collect(B))."""
+    measure = KINDS[kind]
+    a, b, c = F.col("a"), F.col("b"), F.col("c")
+    none: Column = F.lit(None).cast(measure.type)
+    laws = {
+        "left identity": (measure.merge(none, a), a),
+        "right identity": (measure.merge(a, none), a),
+        "commutative": (measure.merge(a, b), measure.merge(b, a)),
+        "associative": (measure.merge(a, measure.merge(b, c)), measure.merge(measure.merge(a, b), c)),
+        "homomorphism": (measure.merge(a, b), F.col("ab")),
+        "homomorphism of three": (measure.merge(measure.merge(a, b), c), F.col("abc")),
+    }
+    frame = collected(spark, measure, samples)
+    broken = [F.count_if(~left.eqNullSafe(right)).alias(law) for law, (left, right) in laws.items()]
+    assert frame.agg(*broken).first().asDict() == dict.fromkeys(laws, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_collected_measure_has_its_declared_type(spark: SparkSession, kind: str) -> None:
+    """The type that the table is created with is the type that Spark computes."""
+    frame = spark.createDataFrame([event(1)], EVENTS).agg(KINDS[kind].collect().alias("m"))
+    assert frame.schema["m"].dataType.simpleString() == KINDS[kind].type
