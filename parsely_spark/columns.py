@@ -50,10 +50,10 @@ def server_ms() -> Column:
     return F.coalesce(F.col("timestamp_info_nginx_ms"), utc_ms("ts_action"))
 
 
-def is_usable_server_ms(server: Column, *, ingested_at: datetime) -> Column:
-    """Whether *server* (epoch ms) lies in [2010-01-01, *ingested_at* + 1 day]; null counts as no."""
+def usable_server_ms(server: Column, *, ingested_at: datetime) -> Column:
+    """*server* (epoch ms) where it lies in [2010-01-01, *ingested_at* + 1 day]; else null."""
     latest = ingested_at + LATEST_AHEAD_OF_INGESTION
-    return F.coalesce(server.between(_ms(EARLIEST_SERVER_TIME), _ms(latest)), F.lit(False))
+    return F.when(server.between(_ms(EARLIEST_SERVER_TIME), _ms(latest)), server)
 
 
 def event_ms(server: Column) -> Column:
@@ -92,13 +92,18 @@ def bot_words() -> tuple[str, ...]:
     return tuple(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def is_bot() -> Column:
-    """Whether ``ua_browser`` or ``user_agent`` contains a word of ``data/bots.txt``; never null.
+def user_agent_text() -> Column:
+    """What `is_bot` searches: browser and user agent in lower case; never null."""
+    return F.replace(F.lower(F.concat_ws(" ", "ua_browser", "user_agent")), F.lit(NOT_A_BOT), F.lit(""))
 
-    Plain words, because a search for thirty of them costs a tenth of one regular expression of them.
+
+def is_bot(user_agent_text: Column) -> Column:
+    """Whether *user_agent_text* contains a word of ``data/bots.txt``.
+
+    Plain words, because a search for thirty of them costs a tenth of one regular expression of them. Make the text
+    a column first: Spark computes it once for each word otherwise.
     """
-    agent = F.replace(F.lower(F.concat_ws(" ", "ua_browser", "user_agent")), F.lit(NOT_A_BOT), F.lit(""))
-    return reduce(or_, (agent.contains(word) for word in bot_words()))
+    return reduce(or_, (user_agent_text.contains(word) for word in bot_words()))
 
 
 # --- tracker sessions -------------------------------------------------------------------------------------------
@@ -114,16 +119,16 @@ def has_tracker_session() -> Column:
     )
 
 
-def is_session_clock_sane() -> Column:
-    """Whether ``session_timestamp`` lies within [server - 48 h, server + 1 h].
+def is_session_clock_sane(server: Column) -> Column:
+    """Whether ``session_timestamp`` lies within [*server* - 48 h, *server* + 1 h], all epoch ms.
 
     A skewed client clock must not glue days together, so sessions outside live one server day each.
     """
-    server, start = server_ms(), F.col("session_timestamp")
+    start = F.col("session_timestamp")
     return start.between(server - _span_ms(SESSION_MAY_TRAIL_SERVER), server + _span_ms(SESSION_MAY_LEAD_SERVER))
 
 
-def tracker_session_key() -> Column:
+def tracker_session_key(server: Column) -> Column:
     """md5 hex of ``apikey_session_id_visitor_site_id_session_timestamp``; null for an event without such a session.
 
     The key of Parse.ly's own dbt models (``parsely_session_id``), so tables join during a migration. A session
@@ -131,19 +136,20 @@ def tracker_session_key() -> Column:
     """
     parts = [F.col(name).cast("string") for name in ("apikey", "session_id", "visitor_site_id", "session_timestamp")]
     joined = F.concat_ws("_", *[F.coalesce(part, F.lit("")) for part in parts])
-    server_date = utc_date(server_ms()).cast("string")
-    text = F.when(is_session_clock_sane(), joined).otherwise(F.concat_ws("_", joined, server_date))
+    server_date = utc_date(server).cast("string")
+    text = F.when(is_session_clock_sane(server), joined).otherwise(F.concat_ws("_", joined, server_date))
     return F.when(has_tracker_session(), F.md5(text))
 
 
 def tracker_session_date() -> Column:
     """UTC date of the session's cell: that of ``session_timestamp``, or the server's when the clock is not sane."""
-    return utc_date(F.when(is_session_clock_sane(), F.col("session_timestamp")).otherwise(server_ms()))
+    server = server_ms()
+    return utc_date(F.when(is_session_clock_sane(server), F.col("session_timestamp")).otherwise(server))
 
 
 def tracker_session_hour() -> Column:
     """UTC hour (int) of the session's cell; 0 for a session that lives one server day."""
-    return F.when(is_session_clock_sane(), utc_hour(F.col("session_timestamp"))).otherwise(F.lit(0))
+    return F.when(is_session_clock_sane(server_ms()), utc_hour(F.col("session_timestamp"))).otherwise(F.lit(0))
 
 
 # --- what happened ----------------------------------------------------------------------------------------------

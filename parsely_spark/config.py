@@ -3,47 +3,59 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 import tomllib
-import typing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from parsely_spark.errors import SettingsError
-from parsely_spark.settings import COMMANDS
+from parsely_spark.places import scheme_of
+from parsely_spark.settings import COMMANDS, Settings, check_value, declared, type_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    Field = dataclasses.Field[Any]
+Kind = TypeVar("Kind", bound=Settings)
+# The settings that one place gives, by name: what each is called there, and its value.
+Level = dict[str, tuple[str, Any]]
 
-Settings = TypeVar("Settings")
-ENVIRONMENT_PREFIX = "PARSELY_SPARK_"
+_PREFIX = "PARSELY_SPARK_"
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
+_TYPES = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a text or a list of texts"}
 
 
-def declared(kind: type) -> dict[str, Field]:
-    """The settings of the dataclass *kind* that have a flag, by name."""
-    return {f.name: f for f in dataclasses.fields(kind) if "meaning" in f.metadata}
+def flag_of(name: str) -> str:
+    """The flag of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
-def type_of(kind: type, name: str) -> type:
-    """What a setting holds: str, int or bool; tuple for a repeatable one."""
-    hint = typing.get_type_hints(kind)[name]
-    if typing.get_origin(hint) is tuple:
-        return tuple
-    return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"{_PREFIX}{name.upper()}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The one of *known* that *word* resembles, as a question in brackets; empty where there is none."""
+    near = difflib.get_close_matches(word.lower(), list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def known_settings() -> set[str]:
+    """The names of the settings of all commands."""
+    return {name for kind in COMMANDS.values() for name in declared(kind)}
 
 
 def load(
-    kind: type[Settings],
+    kind: type[Kind],
     flags: Mapping[str, Any],
     *,
     command: str,
     config: str | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Settings:
+) -> Kind:
     """Build the settings of one command.
 
     Args:
@@ -57,83 +69,173 @@ def load(
         SettingsError: names the file and key, the variable or the flag that is wrong.
     """
     environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    if config is not None:
-        values |= _from_file(kind, Path(config), command, environment)
-    for name in declared(kind):
-        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
-        if variable in environment:
-            values[name] = _from_text(type_of(kind, name), environment[variable], of=variable)
-    values |= {name: value for name, value in flags.items() if value is not None}
+    content = {} if config is None else _read(config)
+    spark = content.pop("spark", {})
+    found: Level = {}
+    for level in (
+        *_of_file(kind, content, str(config), command),
+        _of_words(kind, _of_environment(kind, environment), variable_of),
+        _of_words(kind, flags, flag_of),
+    ):
+        found = _override(kind, found, level)
     for name, field in declared(kind).items():
-        if field.default is dataclasses.MISSING and name not in values:
-            raise SettingsError(f"no --{name} given; see `parsely-spark {command} --help`.")
+        if name not in found and field.default is dataclasses.MISSING:
+            raise SettingsError(
+                f"no {flag_of(name)} {field.metadata['metavar']} given; see `parsely-spark {command} --help`."
+            )
+    values = {name: _at_home(value) for name, (_, value) in found.items()}
+    for name, value in values.items():
+        check_value(kind, name, value, where=found[name][0])
+    if "spark" in kind.__dataclass_fields__:
+        values["spark"] = tuple(_of_spark(spark, str(config), environment))
     return kind(**values)
 
 
-def _from_text(wanted: type, text: str, *, of: str) -> Any:
+def _override(kind: type, found: Level, level: Level) -> Level:
+    """*found* with what the stronger *level* gives, which also takes the place of what excludes it."""
+    for name, (where, _) in level.items():
+        rival = declared(kind)[name].metadata["instead_of"]
+        if rival in level:
+            raise SettingsError(f"both {where} and {level[rival][0]} are given; give one of them.")
+        found.pop(rival, None)
+    return found | level
+
+
+def _of_environment(kind: type, environment: Mapping[str, str]) -> dict[str, str | None]:
+    known = known_settings()
+    for variable in environment:
+        name = variable.removeprefix(_PREFIX).lower()
+        if not variable.startswith(_PREFIX) or name in known:
+            continue
+        # Only what looks like a slip: Kubernetes makes PARSELY_SPARK_PORT and more for a service of this name.
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=0.7):
+            raise SettingsError(f"{variable} is no setting (did you mean {variable_of(near[0])}?); rename or unset it.")
+    return {name: environment.get(variable_of(name)) for name in declared(kind)}
+
+
+def _of_words(kind: type, words: Mapping[str, Any], called: Callable[[str], str]) -> Level:
+    """What flags or variables give; None means not given."""
+    return {
+        name: (called(name), _from_text(type_of(kind, name), given, where=called(name)))
+        for name, given in words.items()
+        if given is not None
+    }
+
+
+def _from_text(wanted: type, given: Any, *, where: str) -> Any:
+    if not isinstance(given, str):
+        return tuple(given) if wanted is tuple else given
     if wanted is bool:
-        if text.lower() not in _TRUE + _FALSE:
-            raise SettingsError(f"{of}={text!r} is neither true nor false; write one of them.")
-        return text.lower() in _TRUE
+        if given.lower() not in _TRUE + _FALSE:
+            raise SettingsError(f"{where}={given!r} is neither true nor false; write one of them.")
+        return given.lower() in _TRUE
     if wanted is int:
-        if not re.fullmatch(r"-?\d+", text):
-            raise SettingsError(f"{of}={text!r} is not a whole number; write digits only.")
-        return int(text)
-    return (text,) if wanted is tuple else text
+        if not re.fullmatch(r"[+-]?\d{1,18}", given):
+            raise SettingsError(f"{where}={given!r} is not a whole number; write up to 18 digits.")
+        return int(given)
+    return (given,) if wanted is tuple else given
 
 
-def _from_file(kind: type, path: Path, command: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def _at_home(value: Any) -> Any:
+    """*value* with a leading ~ replaced: no shell has seen a file's, and few look into ``--out=~/bucket``."""
+    if isinstance(value, tuple):
+        return tuple(_at_home(one) for one in value)
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+def _read(config: str) -> dict[str, Any]:
+    if scheme_of(config) not in ("", "file"):
+        raise SettingsError(
+            f"--config {config} is not on this machine, where it is read before Spark starts; "
+            "hand it over with `spark-submit --files` and name it without its folder."
+        )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(Path(os.path.expanduser(config)).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SettingsError(f"--config {path} does not exist; conf/parsely.toml is an example.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"--config {path} cannot be read as TOML: {error}; mend it there.") from error
-    spark = content.pop("spark", {})
-    common = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    own = content.get(command, {})
-    values: dict[str, Any] = {}
-    for key, value in common.items():
-        # The top level serves every command, so it may hold what this one does not have.
-        if key in declared(kind):
-            values[key] = _checked(kind, key, value, where=f"{path}: {key}")
-        elif key not in _known_anywhere():
-            raise SettingsError(f"{path}: {key} is no setting; see docs/settings.md.")
-    for key, value in own.items():
+        raise SettingsError(f"--config {config} does not exist; conf/parsely.toml is an example.") from None
+    except OSError as error:
+        raise SettingsError(f"--config {config} cannot be read ({error.strerror}); name a TOML file.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"--config {config} is not UTF-8 at byte {error.start}; save it as UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"--config {config} is not TOML: {error}; mend it there.") from error
+
+
+def _of_file(kind: type, content: dict[str, Any], config: str, command: str) -> tuple[Level, Level]:
+    """What a file gives to every command that has such a setting, and what its table for *command* gives."""
+    kinds = (kind, *COMMANDS.values())
+    common: Level = {}
+    own: Level = {}
+    for key, value in content.items():
+        if key in COMMANDS:
+            table = _of_table(COMMANDS[key], value, f"{config}: {key}")
+            own = table if key == command else own
+            continue
+        has_it = next((one for one in kinds if key in declared(one)), None)
+        if has_it is None:
+            known = known_settings() | {*COMMANDS, "spark"}
+            raise SettingsError(
+                f"{config}: {key} is no setting{did_you_mean(key, known)}; docs/settings.md lists them all."
+            )
+        where = f"{config}: {key}"
+        checked = _typed(type_of(has_it, key), value, where=where)
+        if has_it is kind:
+            common[key] = (where, checked)
+    return common, own
+
+
+def _of_table(kind: type, table: Any, where: str) -> Level:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where} is {table!r}, but a table [{where.split()[-1]}] is wanted.")
+    level: Level = {}
+    for key, value in table.items():
+        at = f"{where}.{key}"
         if key not in declared(kind):
-            raise SettingsError(f"{path}: {command}.{key} is no setting of {command}; see docs/settings.md.")
-        values[key] = _checked(kind, key, value, where=f"{path}: {command}.{key}")
-    if "spark" in {f.name for f in dataclasses.fields(kind)}:
-        values["spark"] = tuple(_spark_entry(path, key, value, environment) for key, value in spark.items())
-    return values
+            raise SettingsError(
+                f"{at} is no setting{did_you_mean(key, declared(kind))}; docs/settings.md lists them all."
+            )
+        level[key] = (at, _typed(type_of(kind, key), value, where=at))
+    return level
 
 
-def _known_anywhere() -> set[str]:
-    return {name for kind in COMMANDS.values() for name in declared(kind)}
-
-
-def _checked(kind: type, key: str, value: Any, *, where: str) -> Any:
-    wanted = type_of(kind, key)
+def _typed(wanted: type, value: Any, *, where: str) -> Any:
     if wanted is tuple:
-        value = tuple(value) if isinstance(value, list) else (value,)
-        if all(isinstance(item, str) for item in value):
-            return value
-    elif type(value) is wanted:
+        texts = tuple(value) if isinstance(value, list) else (value,)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    elif type(value) is wanted:  # to isinstance, true is a whole number
         return value
-    names = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a text or a list of texts"}
-    raise SettingsError(f"{where} is {value!r}, but {names[wanted]} is wanted.")
+    raise SettingsError(f"{where} is {value!r}, but {_TYPES[wanted]} is wanted.")
 
 
-def _spark_entry(path: Path, key: str, value: Any, environment: Mapping[str, str]) -> tuple[str, str]:
-    """One entry of the table [spark]; ``${env:NAME}`` in it keeps secrets out of the file."""
-    if isinstance(value, dict | list):
-        raise SettingsError(f'{path}: spark.{key} is a table; quote the whole key: "spark.{key}…" = "value".')
+def _of_spark(table: Any, config: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The settings of Spark; ``${env:NAME}`` in a value keeps secrets out of the file."""
+    if not isinstance(table, dict):
+        raise SettingsError(f"{config}: spark is {table!r}, but a table [spark] is wanted.")
+    for key, value in _flat(table):
+        where = f"{config}: [spark] {key}"
+        if not key.startswith("spark."):
+            raise SettingsError(
+                f"{where} is no setting of Spark; its names begin with spark., Hadoop's with spark.hadoop."
+            )
+        if not isinstance(value, str | int | float):
+            # The value is not shown, here and below: it may be a secret.
+            raise SettingsError(f"{where} is a {type(value).__name__}; write a text, a number, true or false.")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        yield key, re.sub(r"\$\{env:(\w+)\}", partial(_variable, where, environment), text)
 
-    def variable(match: re.Match[str]) -> str:
-        if match[1] not in environment:
-            raise SettingsError(f"{path}: spark.{key} wants the environment variable {match[1]}, which is not set.")
-        return environment[match[1]]
 
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return key, re.sub(r"\$\{env:(\w+)\}", variable, text)
+def _flat(table: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The entries of *table* and the tables in it by their dotted names: TOML splits an unquoted a.b.c."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _variable(where: str, environment: Mapping[str, str], match: re.Match[str]) -> str:
+    text = environment.get(match[1])
+    if not text:
+        raise SettingsError(f"{where} wants the environment variable {match[1]}, which is not set; export it.")
+    return text

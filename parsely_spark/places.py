@@ -1,18 +1,25 @@
-"""Where things are: what a URI names, and what can be known of it before Spark starts."""
+"""Where things are: what a URI names, and what can be known of it before Spark starts.
+
+Every check takes as *where* what the setting is called in the place it comes from (a flag, a variable, a key of
+a file), so that its message sends the reader there.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from parsely_spark.errors import SettingsError
 
 _SCHEMES = ("", "file", "s3", "s3a", "s3n", "hdfs", "abfss", "gs", "dbfs")
+_DAY = re.compile(r"/\d{4}/\d{2}/\d{2}(/|$)")
+_TOWARDS_A_DAY = re.compile(r"events|\d{4}|\d{2}")
 
 
 def scheme_of(uri: str) -> str:
     """The scheme of *uri* in lower case; empty for a plain path."""
-    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):/", uri)
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", uri)
     return match[1].lower() if match else ""
 
 
@@ -20,36 +27,106 @@ def local_path(uri: str) -> Path | None:
     """The local path that *uri* names; None where it is none."""
     scheme = scheme_of(uri)
     if scheme == "file":
-        return Path(re.sub(r"^file:/+", "/", uri, flags=re.IGNORECASE))
+        return Path(re.sub(r"^/+", "/", uri[len("file:") :]))
     return Path(uri) if scheme == "" else None
 
 
 def absolute(uri: str) -> str:
     """*uri* with a local path made absolute, because Spark's working folder need not be ours."""
     path = local_path(uri)
-    return uri if path is None else str(path.expanduser().absolute())
+    return uri if path is None else str(path.absolute())
 
 
-def check_uri(key: str, uri: str) -> None:
-    """Refuse a *uri* that no file system of Spark's can read; *key* is the setting that holds it."""
+def is_within(uri: str, folder: str) -> bool:
+    """Whether *uri* is *folder* or lies in it."""
+    return f"{_normal(uri)}/".startswith(f"{_normal(folder)}/")
+
+
+def _normal(uri: str) -> str:
+    path = local_path(uri)
+    if path is not None:
+        return os.path.realpath(path)
+    return re.sub(r"^s3[an]?:", "s3:", uri, flags=re.IGNORECASE).rstrip("/")
+
+
+def check_uri(where: str, uri: str) -> None:
+    """Refuse a *uri* that no file system of Spark's can read."""
     scheme = scheme_of(uri)
     if scheme not in _SCHEMES:
-        raise SettingsError(f"{key}={uri!r} has the scheme {scheme}://; write a local path, s3a:// or s3://.")
-    if scheme.startswith("s3") and not re.match(r"s3[an]?://[^/]+", uri, re.IGNORECASE):
-        raise SettingsError(f"{key}={uri!r} names no bucket; write {scheme}://bucket/prefix.")
+        raise SettingsError(f"{where}={uri!r} has the unknown scheme {scheme}:; write a local path, s3a:// or s3://.")
+    if scheme.startswith("s3"):
+        bucket = re.match(r"s3[an]?://([^/]+)", uri, re.IGNORECASE)
+        if not bucket:
+            raise SettingsError(f"{where}={uri!r} names no bucket; write {scheme}://bucket/prefix.")
+        if "@" in bucket[1]:
+            # The value is not shown: what stands before the @ is a secret.
+            raise SettingsError(
+                f"{where} has keys in its URI, which end up in logs; give them as other AWS tools have them."
+            )
 
 
-def check_local_source(source: str) -> None:
-    """Refuse a local *source* that holds no raw events."""
-    path = local_path(source)
+def check_folder(where: str, uri: str) -> None:
+    """Refuse a *uri* that is no folder and cannot become one."""
+    check_uri(where, uri)
+    path = local_path(uri)
     if path is None:
         return
-    if not path.exists():
-        raise SettingsError(f"source={source} does not exist; give the events/ prefix or the folder above it.")
-    if not path.is_dir():
-        raise SettingsError(f"source={source} is a file; give the folder above its YYYY/MM/DD/HH folders.")
-    below = [path, path / "events"]
-    if not any(re.fullmatch(r"\d{4}", entry.name) for top in below if top.is_dir() for entry in top.iterdir()):
+    nearest = _nearest_there(path)
+    if not nearest.is_dir():
+        found = "is a file" if nearest == path else f"lies below {nearest}, which is a file"
+        raise SettingsError(f"{where}={uri!r} {found}; name a folder, which may be new.")
+
+
+def check_local_folder(where: str, path: str) -> None:
+    """Refuse a *path* that is no folder of this machine which can be written to."""
+    if scheme_of(path):
         raise SettingsError(
-            f"source={source} has no YYYY/MM/DD folders; give the events/ prefix or the folder above it."
+            f"{where}={path!r} is a URI, but this is written to the machine at hand; name a local folder."
         )
+    check_folder(where, path)
+    nearest = _nearest_there(Path(path))
+    if not os.access(nearest, os.W_OK):
+        raise SettingsError(f"{where}={path!r} cannot be written; name a folder that you may write to.")
+
+
+def _nearest_there(path: Path) -> Path:
+    """*path*, or the nearest folder above it that exists."""
+    return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
+
+
+def check_new_bucket(where: str, path: str) -> None:
+    """Refuse a *path* where made-up raw events would mix with others."""
+    check_local_folder(where, path)
+    events = Path(path, "events")
+    if events.exists() and not (events.is_dir() and not any(events.iterdir())):
+        raise SettingsError(f"{where}={path!r} has raw events in it already; name a new folder or delete it.")
+
+
+def check_raw_events(where: str, uri: str) -> None:
+    """Refuse a local *uri* under which there are no raw events."""
+    check_uri(where, uri)
+    path = local_path(uri)
+    if path is None:
+        return
+    way_out = "give the events/ prefix of the raw events or the folder above it"
+    if not os.path.exists(path):
+        raise SettingsError(f"{where}={uri!r} does not exist; {way_out}.")
+    if not path.is_dir():
+        raise SettingsError(f"{where}={uri!r} is a file; {way_out}.")
+    try:
+        has_days = _has_days(path.absolute())
+    except OSError as error:
+        raise SettingsError(f"{where}={uri!r} cannot be listed ({error.strerror}); {way_out}.") from error
+    if not has_days:
+        raise SettingsError(f"{where}={uri!r} has no YYYY/MM/DD folders; {way_out}.")
+
+
+def _has_days(folder: Path, deeper: int = len(("events", "YYYY", "MM", "DD"))) -> bool:
+    """Whether *folder* is or contains a day's; stops at the first and opens only what can lead to one."""
+    if _DAY.search(folder.as_posix()):
+        return True
+    if deeper == 0:
+        return False
+    with os.scandir(folder) as entries:
+        below = [entry.path for entry in entries if _TOWARDS_A_DAY.fullmatch(entry.name) and entry.is_dir()]
+    return any(_has_days(Path(path), deeper - 1) for path in below)

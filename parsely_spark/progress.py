@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     Tasks = Callable[[], tuple[int, int]]  # how many tasks of how many are done at the moment
 
 _REFRESH_S = 0.5
+_NAME_WIDTH = 14
+_NO_TASKS = "{desc} [{elapsed}]"  # between two stages, or while the driver works alone
+_TASKS = _NO_TASKS + " {n_fmt}/{total_fmt} tasks {bar:30}"  # on a narrow terminal the bar is what is cut
 
 
 class Step:
@@ -40,23 +44,30 @@ class Progress:
 
     def __init__(self, tasks: Tasks | None = None, *, is_terminal: bool | None = None) -> None:
         self._tasks = tasks
-        self._is_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
+        self._is_terminal = _can_redraw() if is_terminal is None else is_terminal
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Show *name* while the work in the block goes on, then its outcome and how long it took."""
+        """Show *name* while the work in the block goes on, then how long it took and its outcome."""
         step = Step(name)
         start = time.monotonic()
         with self._bar(name):
             yield step
-        self.say(f"{name:<12} {step.outcome:<52} {time.monotonic() - start:6.1f} s")
+        self._say_done(name, start, step.outcome)
 
     @contextmanager
     def count(self, name: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         """Show how much of *total* is done; the block is given a function that adds to it."""
         start = time.monotonic()
         done = 0
-        with tqdm(total=total, desc=f"{name:<12}", unit=f" {unit}", disable=not self._is_terminal, leave=False) as bar:
+        with tqdm(
+            total=total,
+            desc=f"{name:<{_NAME_WIDTH}}",
+            unit=f" {unit}",
+            disable=not self._is_terminal,
+            leave=False,
+            dynamic_ncols=True,
+        ) as bar:
 
             def add(more: int) -> None:
                 nonlocal done
@@ -64,12 +75,18 @@ class Progress:
                 bar.update(more)
 
             yield add
-        self.say(f"{name:<12} {f'{done:,} {unit}':<52} {time.monotonic() - start:6.1f} s")
+        self._say_done(name, start, f"{done:,} {unit}")
 
     def say(self, line: str) -> None:
-        """Print one line, with the time of day where it goes to a log."""
-        stamp = "" if self._is_terminal else time.strftime("%H:%M:%S ", time.gmtime())
-        print(f"{stamp}{line.rstrip()}", file=sys.stderr, flush=True)
+        """Print one line, above the bar if there is one, with the time of day where it goes to a log."""
+        stamp = "" if self._is_terminal else time.strftime("%H:%M:%SZ ", time.gmtime())
+        if sys.stderr is not None:  # as it is when the caller has closed it
+            tqdm.write(f"{stamp}{line.rstrip()}", file=sys.stderr)
+            sys.stderr.flush()
+
+    def _say_done(self, name: str, start: float, outcome: str) -> None:
+        # What came of it has no set length, so it stands last, and on one line whatever it says.
+        self.say(f"{name:<{_NAME_WIDTH}} {time.monotonic() - start:7.1f} s  {' '.join(outcome.split())}")
 
     @contextmanager
     def _bar(self, name: str) -> Iterator[None]:
@@ -77,7 +94,7 @@ class Progress:
             yield
             return
         over = threading.Event()
-        painter = threading.Thread(target=self._paint, args=(name, over), daemon=True)
+        painter = threading.Thread(target=_paint, args=(name, self._tasks, over), daemon=True)
         painter.start()
         try:
             yield
@@ -85,9 +102,24 @@ class Progress:
             over.set()
             painter.join()
 
-    def _paint(self, name: str, over: threading.Event) -> None:
-        layout = "{desc} {bar:30} {n_fmt}/{total_fmt} tasks [{elapsed}]"
-        with tqdm(desc=f"{name:<12}", bar_format=layout, leave=False, file=sys.stderr) as bar:
-            while not over.wait(_REFRESH_S) and self._tasks is not None:
-                bar.n, bar.total = self._tasks()
-                bar.refresh()
+
+def _can_redraw() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _paint(name: str, tasks: Tasks, over: threading.Event) -> None:
+    """Draw how many tasks are done until the step is *over*; a short step is not worth a bar."""
+    if over.wait(_REFRESH_S):
+        return
+    with tqdm(
+        desc=f"{name:<{_NAME_WIDTH}}", bar_format=_NO_TASKS, leave=False, file=sys.stderr, dynamic_ncols=True
+    ) as bar:
+        while True:
+            try:
+                bar.n, bar.total = tasks()
+            except Exception:  # what is wrong with Spark, the step meets as well, and there it is said
+                return
+            bar.bar_format = _TASKS if bar.total else _NO_TASKS
+            bar.refresh()
+            if over.wait(_REFRESH_S):
+                return

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 # Lines that the JVM prints before any log level holds, and that say nothing to a user.
 _NOISE = re.compile(
-    r"^(WARNING: (Using incubator|A terminally|sun\.misc|Please consider)|Setting default log level|To adjust log)"
+    r"^(WARNING: (Using incubator|A terminally|sun\.misc|Please consider)"
+    r"|Setting (default|Spark) log level|To adjust log)"
 )
 
 
@@ -43,17 +44,17 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None:
         return SparkSession.builder.getOrCreate()
     given = _submitted() | dict(settings.spark)
-    chosen = {key: value for key, value in _defaults(settings, given).items() if key not in given}
-    builder = SparkSession.builder.appName(name)
-    for key, value in (chosen | dict(settings.spark)).items():
+    defaults = {"spark.app.name": name, **_defaults(settings, given)}
+    chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
+    chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
+    builder = SparkSession.builder
+    for key, value in chosen.items():
         builder = builder.config(key, value)
     try:
         with _quiet_start(settings.verbose):
-            spark = builder.getOrCreate()
+            return builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise SettingsError(_why_no_java()) from error
-    spark.sparkContext.setLogLevel("INFO" if settings.verbose else "ERROR")
-    return spark
 
 
 def running_tasks(spark: SparkSession) -> tuple[int, int]:
@@ -69,36 +70,53 @@ def _submitted() -> dict[str, str]:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return {}
     SparkContext._ensure_initialized()
-    return dict(SparkConf().getAll())
+    told = dict(SparkConf().getAll())
+    if told.get("spark.app.name") == Path(sys.argv[0]).name:  # nobody's choice: its stand-in for a --name
+        del told["spark.app.name"]
+    return told
+
+
+def _with_delta(extensions: str) -> str:
+    """Add Delta's to the *extensions* of others: without it, its tables can be written but not read."""
+    others = [name for name in extensions.split(",") if name]
+    return ",".join(dict.fromkeys([*others, "io.delta.sql.DeltaSparkSessionExtension"]))
 
 
 def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
     """What a session of ours has unless the user said otherwise."""
     chosen = {
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
         # A retried reader of the same bytes is fine, a guessed-at corrupt file never.
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
         "spark.ui.showConsoleProgress": "false",
-        **_s3(settings),
+        # Of the driver, from its first lines on. The executors, whose logs nobody sees by chance, keep theirs.
+        "spark.log.level": "INFO" if settings.verbose else "ERROR",
+        **_s3(settings, given),
     }
     if "spark.master" not in given and "PYSPARK_GATEWAY_PORT" not in os.environ:
         chosen |= _laptop(settings) | _jars(given)
     return chosen
 
 
-def _s3(settings: SparkSettings) -> dict[str, str]:
+def _s3(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
     """S3A with the credentials that every AWS tool finds, and keys of a bucket where the settings give them."""
     keys_else_usual_chain = (
         "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
-        "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+        _BY_KEYS,
         "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
     )
     chosen = {
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "spark.hadoop.fs.s3a.aws.credentials.provider": ",".join(keys_else_usual_chain),
+        # S3A repeats what the SDK has repeated: by their defaults, 48 tries at a server that is not there, for 2 to 4
+        # minutes. These make 12, in about 10 s. Throttling is repeated for longer; it has settings of its own.
+        "spark.hadoop.fs.s3a.attempts.maximum": "3",
+        "spark.hadoop.fs.s3a.retry.limit": "2",
+        # The least that S3A takes. A firewall that drops packets costs as much at each try.
+        "spark.hadoop.fs.s3a.connection.establish.timeout": "15s",
+        **_keys_of_a_bucket(given),
     }
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     endpoint = settings.s3_endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -111,6 +129,23 @@ def _s3(settings: SparkSettings) -> dict[str, str]:
         region = region or "us-east-1"
     if region:
         chosen["spark.hadoop.fs.s3a.endpoint.region"] = region
+    return chosen
+
+
+_BY_KEYS = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
+
+
+def _keys_of_a_bucket(given: dict[str, str]) -> dict[str, str]:
+    """Keep a session token out of the requests to a bucket that has lasting keys of its own.
+
+    Spark copies AWS_SESSION_TOKEN into S3A's settings for all buckets. Beside the keys that Parse.ly hands out, it
+    would make each request one with an invalid token.
+    """
+    chosen = {}
+    for key in given:
+        bucket = re.fullmatch(r"(spark\.hadoop\.fs\.s3a\.bucket\..+)\.access\.key", key)
+        if bucket and f"{bucket[1]}.session.token" not in given:
+            chosen[f"{bucket[1]}.aws.credentials.provider"] = _BY_KEYS
     return chosen
 
 

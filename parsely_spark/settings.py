@@ -1,63 +1,158 @@
-"""What a run is told: flags over environment over a TOML file, checked once, before Spark starts.
+"""What a run is told, checked once, before Spark starts.
 
 Each command has a frozen dataclass. Its fields are the one declaration of a setting: the flag, the environment
-variable, the key in the file, the help text and the page ``docs/settings.md`` come from it.
+variable, the key in the file, the help text, `docs/settings.md` and `conf/parsely.toml` come from it. What a
+command shares with others stands in a base class.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
+import typing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from parsely_spark.errors import SettingsError
-from parsely_spark.places import absolute, check_local_source, check_uri, local_path
+from parsely_spark.places import (
+    absolute,
+    check_folder,
+    check_local_folder,
+    check_new_bucket,
+    check_raw_events,
+    is_within,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Check = Callable[[str, Any], None]
+    Field = dataclasses.Field[Any]
 
 
-def setting(meaning: str, *, default: Any = dataclasses.MISSING, metavar: str | None = None) -> Any:
-    """Declare one setting: what it means, its default, and how its value is called in the usage line."""
-    return field(default=default, metadata={"meaning": meaning, "metavar": metavar})
+def setting(
+    meaning: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    metavar: str | None = None,
+    example: Any = None,
+    check: Check | None = None,
+    instead_of: str | None = None,
+) -> Any:
+    """Declare one setting.
+
+    Args:
+        meaning: as the help and the documentation show it.
+        default: the value when none is given; without it the setting is required.
+        metavar: how its value is called in the usage line.
+        example: of a value, where there is no default to show.
+        check: refuses a wrong value; is given what the setting is called where the value comes from, and
+            the value, or each value of a repeatable one.
+        instead_of: the one other setting that is given where this one is not.
+    """
+    metadata = {"meaning": meaning, "metavar": metavar, "example": example}
+    return field(default=default, metadata={**metadata, "check": check, "instead_of": instead_of})
+
+
+def declared(kind: type) -> dict[str, Field]:
+    """The settings of the dataclass *kind* by name, its own before those that it shares."""
+    fields = {f.name: f for f in dataclasses.fields(kind) if "meaning" in f.metadata}
+    return {name: fields[name] for of in kind.__mro__ for name in inspect.get_annotations(of) if name in fields}
+
+
+def type_of(kind: type, name: str) -> type:
+    """What a setting holds: str, int or bool; tuple, of str, for a repeatable one."""
+    hint = typing.get_type_hints(kind)[name]
+    if typing.get_origin(hint) is tuple:
+        return tuple
+    return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
+
+
+def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
+    """Refuse a wrong *value* of the setting *name*, which is called *where* in the place it comes from."""
+    check = declared(kind)[name].metadata["check"]
+    values = value if isinstance(value, tuple) else (value,)
+    if not values:
+        raise SettingsError(f"{where} is empty; give at least one value.")
+    for one in values:
+        if isinstance(one, str) and (not one or one != one.strip()):
+            raise SettingsError(f"{where}={one!r} is empty or has white space around it; write the value alone.")
+        if check is not None and one is not None:
+            check(where, one)
+
+
+def _between(least: int, most: int | None = None) -> Check:
+    def check(where: str, value: int) -> None:
+        if value < least:
+            raise SettingsError(f"{where}={value} is less than {least}; give a whole number of {least} or more.")
+        if most is not None and value > most:
+            raise SettingsError(f"{where}={value} is more than {most}; give a whole number up to that.")
+
+    return check
+
+
+def _check_endpoint(where: str, url: str) -> None:
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+        raise SettingsError(f"{where}={url!r} is not the address of a server; write http://host:port or https://host.")
+
+
+def _check_catalog(where: str, name: str) -> None:
+    if not re.fullmatch(r"\w+(\.\w+)?", name):
+        raise SettingsError(f"{where}={name!r} is not a name such as main.parsely; write catalog.schema.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SparkSettings:
+class Settings:
+    """Base of all: every value is checked, however the settings are made."""
+
+    def __post_init__(self) -> None:
+        for name in declared(type(self)):
+            check_value(type(self), name, getattr(self, name), where=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SparkSettings(Settings):
     """How the session is made where the program makes it itself (a laptop, spark-submit)."""
 
-    verbose: bool = setting("show Spark's own log", default=False)
     s3_endpoint_url: str | None = setting(
         "S3 server other than AWS, reached by path-style requests; AWS_ENDPOINT_URL_S3 serves too",
         default=None,
         metavar="URL",
+        example="http://localhost:9000",
+        check=_check_endpoint,
     )
+    verbose: bool = setting("show Spark's own log", default=False)
     # Of the settings file only: its table [spark], for credentials per bucket and whatever else Spark knows.
     spark: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        url = self.s3_endpoint_url
-        if url is not None and not re.match(r"https?://[^/]+/?$", url):
-            raise SettingsError(f"s3_endpoint_url={url!r} is not http(s)://host:port; write it without a path.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LakeSettings(SparkSettings):
     """Where the tables are."""
 
-    lake: str | None = setting("folder of the tables: a local path, s3a:// or s3://", default=None, metavar="URI")
-    catalog: str | None = setting("catalog schema of the tables, instead of a folder", default=None, metavar="NAME")
+    lake: str | None = setting(
+        "folder of the tables: a local path, s3a:// or s3://",
+        default=None,
+        metavar="URI",
+        example="s3a://example-lake/parsely",
+        check=check_folder,
+        instead_of="catalog",
+    )
+    catalog: str | None = setting(
+        "catalog schema of the tables, instead of a folder",
+        default=None,
+        metavar="NAME",
+        example="main.parsely",
+        check=_check_catalog,
+        instead_of="lake",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.lake is None) == (self.catalog is None):
             found = "neither" if self.lake is None else "both"
             raise SettingsError(f"{found} of --lake URI and --catalog NAME given; give one of them.")
-        if self.catalog is not None and not re.fullmatch(r"\w+(\.\w+)?", self.catalog):
-            raise SettingsError(f"catalog={self.catalog!r} is not a name such as main.parsely; write catalog.schema.")
-        if self.lake is not None:
-            check_uri("lake", self.lake)
-            path = local_path(self.lake)
-            if path is not None and path.exists() and not path.is_dir():
-                raise SettingsError(f"lake={self.lake} is a file; the tables want a folder, which may be new.")
 
     @property
     def place(self) -> str:
@@ -66,23 +161,32 @@ class LakeSettings(SparkSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(LakeSettings):
+class SummarySettings(Settings):
+    """What is told at the end."""
+
+    json: bool = setting("print the summary as one line of JSON on standard output", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(LakeSettings, SummarySettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
         "the events/ prefix of the raw events or the bucket above it: a local path, s3a:// or s3://; repeatable",
-        default=(),
         metavar="URI",
+        example=("s3a://parsely-dw-example-com/events",),
+        check=check_raw_events,
     )
-    json: bool = setting("print the run's summary as one line of JSON on standard output", default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.source:
-            raise SettingsError("no --source given; give the events/ prefix or the bucket above it.")
-        for source in self.source:
-            check_uri("source", source)
-            check_local_source(source)
+        for source in self.source if self.lake else ():
+            # Raw events at <lake>/events would lie in the table `events`, whose upkeep deletes what is not its own.
+            if is_within(f"{source}/events", f"{self.lake}/events"):
+                raise SettingsError(
+                    f"source={source!r} and the table events would share a folder in lake={self.lake!r}; "
+                    "give the lake a folder of its own."
+                )
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -91,29 +195,37 @@ class BatchSettings(LakeSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateSettings:
-    """What ``generate`` makes."""
+class MadeUpSettings(Settings):
+    """How many events are made up."""
 
-    out: str = setting("new folder for the bucket", metavar="DIR")
-    events: int = setting("distinct events, at least 1", default=100_000, metavar="N")
-    hours: int = setting("hours that the events span, at least 1", default=24, metavar="H")
+    events: int = setting("distinct events, at least 1", default=100_000, metavar="N", check=_between(1))
+    hours: int = setting(
+        "hours that the events span, 1 to 8784 (a year)", default=24, metavar="H", check=_between(1, 8784)
+    )
     seed: int = setting("the same seed gives the same bytes", default=1, metavar="S")
-    json: bool = setting("print what was made as one line of JSON on standard output", default=False)
-
-    def __post_init__(self) -> None:
-        for name, value in (("events", self.events), ("hours", self.hours)):
-            if value < 1:
-                raise SettingsError(f"{name}={value} is less than 1; give a whole number of 1 or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoSettings(SparkSettings):
+class GenerateSettings(MadeUpSettings, SummarySettings):
+    """What ``generate`` makes."""
+
+    out: str = setting("new folder for the bucket", metavar="DIR", example="bucket", check=check_new_bucket)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings(MadeUpSettings, SparkSettings):
     """What ``demo`` makes and where."""
 
-    out: str = setting("folder for the demo's bucket and lake; made anew", default=".demo", metavar="DIR")
-    events: int = setting("distinct events, at least 1", default=100_000, metavar="N")
-    hours: int = setting("hours that the events span, at least 1", default=24, metavar="H")
-    seed: int = setting("the same seed gives the same bytes", default=1, metavar="S")
+    out: str = setting(
+        "folder for the demo's bucket and lake; made anew",
+        default=".demo",
+        metavar="DIR",
+        check=check_local_folder,
+    )
 
 
-COMMANDS = {"batch": BatchSettings, "generate": GenerateSettings, "demo": DemoSettings}
+COMMANDS: dict[str, type[Settings]] = {
+    "batch": BatchSettings,
+    "generate": GenerateSettings,
+    "demo": DemoSettings,
+}

@@ -276,7 +276,7 @@ def test_check_names_a_stale_page_and_the_command_that_renews_it(
     docs: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert docs.main(["--check"], root=tmp_path) == 1
-    assert capsys.readouterr().err == "Stale: docs/events.md. Renew with: python tools/docs.py\n"
+    assert capsys.readouterr().err == f"Stale: {', '.join(docs.PAGES)}. Renew with: {docs.RENEW}\n"
     assert list(tmp_path.iterdir()) == []  # a check writes nothing
 
 

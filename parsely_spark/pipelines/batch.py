@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Observation
 from pyspark.sql import functions as F
 
+from parsely_spark.errors import LakeError
 from parsely_spark.sources.s3 import list_files, read_lines
+from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import TABLES
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.write import fold_new_events, insert_events, insert_rejected
@@ -60,7 +62,7 @@ def run_batch(lake: Lake, sources: Sequence[str], progress: Progress) -> Summary
 
     Raises:
         SourceError: if the raw events cannot be listed or read.
-        LakeError: if the tables cannot be continued from.
+        LakeError: if the tables cannot be read, written or continued from.
     """
     start = time.monotonic()
     summary = Summary(run_id=str(uuid.uuid4()))
@@ -68,18 +70,24 @@ def run_batch(lake: Lake, sources: Sequence[str], progress: Progress) -> Summary
         listing = list_files(lake.spark, sources)
         summary.files, summary.others = len(listing.files), listing.others
         step.note(f"{summary.files:,} files" + (f", {summary.others:,} others left alone" if summary.others else ""))
+    with storage_errors(LakeError, lake.place, sources=sources):
+        lake.look()
+        _update_tables(lake, listing.files, summary, progress)
+    summary.seconds = round(time.monotonic() - start, 1)
+    return summary
+
+
+def _update_tables(lake: Lake, files: Sequence[RawFile], summary: Summary, progress: Progress) -> None:
     with progress.step("events") as step:
         for table in TABLES:
             lake.create_missing(table)
-        _ingest(lake, listing.files, summary)
+        _ingest(lake, files, summary)
         step.note(f"{summary.lines:,} lines: {summary.inserted:,} new, {summary.duplicate:,} duplicate")
     for fold in FOLDS:
         with progress.step(fold.name) as step:
             touched = fold_new_events(lake, fold, run_id=summary.run_id)
             summary.rows_touched[fold.name] = touched
             step.note(f"{touched:,} rows touched")
-    summary.seconds = round(time.monotonic() - start, 1)
-    return summary
 
 
 def _ingest(lake: Lake, files: Sequence[RawFile], summary: Summary) -> None:

@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
-from parsely_spark.sources.failures import why_unreadable
+from parsely_spark.storage_errors import look_at, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,20 +69,19 @@ def list_files(spark: SparkSession, sources: Sequence[str]) -> Listing:
 
 def _list_one(spark: SparkSession, source: str) -> list[RawFile]:
     listing = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    try:
+    with storage_errors(SourceError, source):
+        look_at(spark, source)
         # Without the column `content`, no object is opened.
         rows = listing.load(source).select("path", "length", "modificationTime").collect()
-    except PySparkException as error:
-        raise SourceError(why_unreadable(source, error)) from error
     return [RawFile(row["path"], row["length"], row["modificationTime"]) for row in rows]
 
 
 def _nothing_found(source: str, found: list[RawFile]) -> str:
     wanted = "*.gz below YYYY/MM/DD/HH folders"
     if not found:
-        return f"{source} is empty, but {wanted} were wanted; check the bucket, the prefix and the site's name."
+        return f"{source}: it is empty, but {wanted} were wanted; check the bucket, the prefix and the site's name."
     return (
-        f"{source} holds {len(found):,} objects such as {found[0].path}, but no {wanted}; "
+        f"{source}: there are {len(found):,} objects such as {found[0].path}, but no {wanted}; "
         "give the `events/` prefix or the bucket above it."
     )
 

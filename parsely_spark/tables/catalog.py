@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from delta.tables import DeltaTable
 
 from parsely_spark.schema import EVENT_FIELDS
+from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class TableColumn:
     name: str
     type: str  # Spark DDL
     meaning: str
+    combines: str = ""  # how a fold comes to the value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ def of_fold(fold: Fold) -> TableSpec:
     return TableSpec(
         name=fold.name,
         grain=fold.grain,
-        columns=tuple(TableColumn(c.name, c.type, c.meaning) for c in fold.columns),
+        columns=tuple(TableColumn(c.name, c.type, c.meaning, c.combines) for c in fold.columns),
         partition_by=fold.cell_names,
         prune_by=(*fold.key_names, "started_at", "ended_at"),
         properties={"delta.enableDeletionVectors": "true"},
@@ -127,6 +129,11 @@ class Lake:
     def delta(self, table: str) -> DeltaTable:
         """The handle by which Delta merges into *table* and tells its history."""
         return DeltaTable.forName(self.spark, self.name_of(table))
+
+    def look(self) -> None:
+        """Have the storage say what is wrong with the folder, if anything is, while nothing has been done yet."""
+        if not self.is_catalog:
+            look_at(self.spark, self.place)
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""

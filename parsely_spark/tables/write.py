@@ -92,7 +92,7 @@ def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
         said = {FOLDED: newest}
         partials = summarize(_events_between(lake, done, newest), fold).persist()
         try:
-            if version_of(lake, fold.name) == 0:
+            if done == 0:
                 touched += (
                     _append_once(lake, fold.name, finish(partials, fold), work=work, run_id=run_id, said=said) or 0
                 )
@@ -141,12 +141,13 @@ def folded_version(lake: Lake, table: str) -> int:
     Raises:
         LakeError: if the table has rows but no commit says up to which version.
     """
-    version = version_of(lake, table)
-    if version == 0:
-        return 0
     # Nearly always the newest commit tells; upkeep may have written a few since.
     for newest_commits in (5, None):
-        for commit in _history(lake, table, newest_commits):
+        commits = _history(lake, table, newest_commits)
+        version = commits[0]["version"]
+        if version == 0:
+            return 0
+        for commit in commits:
             said = _said(commit)
             if FOLDED in said:
                 return int(said[FOLDED])

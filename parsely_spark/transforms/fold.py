@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pyspark.sql import functions as F
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class Grouping:
     """A column that every event of one row agrees on, computed from the event alone."""
 
+    combines: ClassVar[str]  # for the documentation of the table, as in measures
     name: str
     type: str
     meaning: str
@@ -31,19 +32,26 @@ class Grouping:
 class Key(Grouping):
     """A column that identifies the row."""
 
+    combines = "key"
+
 
 class Attribute(Grouping):
     """A column that follows from the key."""
 
+    combines = "follows from the key"
+
 
 class Cell(Grouping):
     """A partition column: a function of the event alone, so that an update touches few partitions."""
+
+    combines = "partition"
 
 
 @dataclass(frozen=True)
 class Derived:
     """A column computed from the other columns of a combined row."""
 
+    combines: ClassVar[str] = "derived"
     name: str
     type: str
     meaning: str

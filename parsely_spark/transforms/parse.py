@@ -39,6 +39,13 @@ JSON_OPTIONS = {
 }
 
 
+# The fields that decide whether a line is an event, which, and when.
+_JUDGED_BY = (
+    *("apikey", "event_id", "timestamp_info_nginx_ms", "ts_action", "user_agent", "ua_browser"),
+    *("visitor_site_id", "session", "session_id", "session_timestamp", "_corrupt"),
+)
+
+
 def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     """Read each line as an event, or say why it cannot be one.
 
@@ -56,28 +63,30 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     """
     require_columns(lines, ("value",), step="parse")
     kept = [name for name in lines.columns if name != "value"]
-    fields = event_struct()
-    record = F.from_json(_json_text("value"), fields.add("_corrupt", "string"), JSON_OPTIONS)
+    fields = event_struct().names
+    record = F.from_json(_json_text("value"), event_struct().add("_corrupt", "string"), JSON_OPTIONS)
+    # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
     read = lines.select(*kept, F.col("value").alias("_line"), record.alias("_record"))
-    flat = read.select(
-        *kept,
-        "_line",
-        _is_blank().alias("_is_blank"),
-        *[F.col(f"_record.{name}").alias(name) for name in fields.names if name not in ("_corrupt", "event_id")],
-        _event_id().alias("event_id"),
-        F.col("_record._corrupt").alias("_corrupt"),
+    judged = (
+        read.select("*", *[F.col(f"_record.{name}").alias(name) for name in _JUDGED_BY], _is_blank().alias("_is_blank"))
+        .withColumn("event_id", _event_id())
+        .withColumn("_said_ms", columns.server_ms())
+        # Nothing is computed from an unusable time: arithmetic on outside numbers overflows, and that ends a run.
+        .withColumn("_server_ms", columns.usable_server_ms(F.col("_said_ms"), ingested_at=ingested_at))
+        .select(
+            "*",
+            _reason().alias("_reason"),
+            columns.event_ms(F.col("_server_ms")).alias("_ms"),
+            columns.user_agent_text().alias("_agent"),
+        )
     )
-    judged = flat.select("*", columns.server_ms().alias("_server_ms"))
-    timed = judged.select(
-        "*", _reason(ingested_at).alias("_reason"), columns.event_ms(F.col("_server_ms")).alias("_ms")
-    )
-    return timed.select(
+    return judged.select(
         *kept,
         "_line",
         F.xxhash64("_line").alias("_line_hash"),
         "_is_blank",
-        F.when(~F.col("_is_blank"), F.col("_reason")).alias("_reason"),
-        *event_struct().names,
+        "_reason",
+        *[F.col("event_id") if name == "event_id" else F.col(f"_record.{name}") for name in fields],
         *_computed_columns(),
     )
 
@@ -88,38 +97,39 @@ def _json_text(line: str) -> Column:
 
 def _event_id() -> Column:
     """Archives of before 2018 have no ``event_id``: the line itself is the identity then."""
-    given = F.col("_record.event_id")
+    given = F.col("event_id")
     of_line = F.concat(F.lit("line:"), F.md5(F.rtrim(F.col("_line"), F.lit("\r"))))
     return F.when(given != "", given).otherwise(of_line)
 
 
-def _reason(ingested_at: datetime) -> Column:
-    server = F.col("_server_ms")
+def _reason() -> Column:
     return (
-        F.when(~F.is_valid_utf8("_line"), "not_utf8")
+        F.when(F.col("_is_blank"), None)
+        .when(~F.is_valid_utf8("_line"), "not_utf8")
         .when(F.col("_corrupt").isNotNull() | ~_is_one_object(), "not_an_object")
         .when(F.coalesce(F.col("apikey"), F.lit("")) == "", "no_apikey")
-        .when(server.isNull(), "no_time")
-        .when(~columns.is_usable_server_ms(server, ingested_at=ingested_at), "time_out_of_range")
+        .when(F.col("_said_ms").isNull(), "no_time")
+        .when(F.col("_server_ms").isNull(), "time_out_of_range")
     )
 
 
 def _is_one_object() -> Column:
     """Whether nothing follows the object: ``from_json`` reads the first value of a line and forgets the rest.
 
-    Outside a string, what may follow a closing brace is a comma, a bracket, a brace or the end. Only lines in
-    which something else does (often a brace inside a string) are worth the exact test.
+    A line whose only closing brace ends it holds one flat object. Others take the exact test: in an array with one
+    more element, what follows the object either breaks the array or changes its length.
     """
     line = F.col("_line")
-    ends_well = line.endswith("}") | line.endswith("}\r")
-    suspicious = line.rlike(r'\}(?:\s*[^\s,\]}"\\]|\s+")')
-    exactly_one = F.json_array_length(F.concat(F.lit("["), _json_text("_line"), F.lit("]"))) == 1
-    return (ends_well & ~suspicious) | F.coalesce(exactly_one, F.lit(False))
+    before, after = F.substring_index(line, "}", 1), F.substring_index(line, "}", -1)
+    has_one_brace = F.octet_length(before) + 1 + F.octet_length(after) == F.octet_length(line)
+    in_array = F.concat(F.lit("["), _json_text("_line"), F.lit(",0]"))
+    return (has_one_brace & after.isin("", "\r")) | F.coalesce(F.json_array_length(in_array) == 2, F.lit(False))
 
 
 def _is_blank() -> Column:
-    """Whether the line is white space; ``from_json`` has no record for such a line, and trimming costs time."""
-    return F.col("_record").isNull() & (F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "")
+    """Whether the line is white space. Only lines without a good record are looked at, because trimming costs time."""
+    is_bad = F.col("_record").isNull() | F.col("_record._corrupt").isNotNull()
+    return is_bad & (F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "")
 
 
 def _computed_columns() -> list[Column]:
@@ -127,8 +137,8 @@ def _computed_columns() -> list[Column]:
     is_event = F.col("_reason").isNull() & ~F.col("_is_blank")
     computed = {
         "event_at": F.timestamp_millis(event_ms),
-        "session_key": columns.tracker_session_key(),
-        "is_bot": columns.is_bot(),
+        "session_key": columns.tracker_session_key(F.col("_server_ms")),
+        "is_bot": columns.is_bot(F.col("_agent")),
         "_rescued": F.lit(None).cast("string"),
         "date": columns.utc_date(event_ms),
         "hour": columns.utc_hour(event_ms),

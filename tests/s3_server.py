@@ -1,0 +1,173 @@
+"""S3 for the tests, on this machine: moto's server, which checks keys and policies, and one that refuses like AWS."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_MS = 1_763_800_200_000  # 2025-11-22 08:30 UTC
+
+
+def event_line(number: int, **fields: object) -> str:
+    """The JSON line of one pageview: the fields without which it would be none, and *fields*."""
+    at = START_MS + 1000 * number
+    event: dict[str, object] = {"event_id": f"event-{number}", "apikey": "x.com", "action": "pageview"}
+    event |= {"timestamp_info_nginx_ms": at, "ts_action": at, "url": "https://x.com/", "url_clean": "https://x.com/"}
+    event |= {"visitor_site_id": f"visitor-{number % 7}", "session_id": 1, "session_timestamp": START_MS}
+    return json.dumps(event | fields)
+
+
+def chunk(numbers: range) -> bytes:
+    """A gzip file with one event for each of *numbers*."""
+    return gzip.compress("".join(f"{event_line(number)}\n" for number in numbers).encode())
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a request is signed with. The token is there for a role that somebody has assumed."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class Moto:
+    """A running moto server, seen by the owner of its account."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.owner: Keys | None = None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of *service* that may do anything."""
+        owner = self.owner or Keys("owner", "of the account")
+        keys = {"aws_access_key_id": owner.access_key, "aws_secret_access_key": owner.secret_key}
+        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **keys)
+
+    def put(self, bucket: str, **objects: bytes) -> None:
+        """Make *bucket* with *objects*, whose names have __ for each slash and no suffix: .gz is added."""
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=bucket)
+        for name, body in objects.items():
+            s3.put_object(Bucket=bucket, Key=name.replace("__", "/") + ".gz", Body=body)
+
+    def user(self, name: str, *allowed: dict[str, object]) -> Keys:
+        """A user who may do what the statements *allowed* say, and nothing else."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="allowed", PolicyDocument=_policy(*allowed))
+        made = iam.create_access_key(UserName=name)["AccessKey"]
+        return Keys(made["AccessKeyId"], made["SecretAccessKey"])
+
+    def role(self, name: str, *allowed: dict[str, object]) -> Keys:
+        """The temporary keys of one who has assumed the role *name*."""
+        iam = self.client("iam")
+        trust: dict[str, object] = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=name, PolicyName="allowed", PolicyDocument=_policy(*allowed))
+        made = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        return Keys(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+    def check_requests(self) -> None:
+        """From now on, take no request without a valid signature and a policy that allows it."""
+        self.owner = self.user("owner", allow("*", "*"))
+        headers = {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", headers)).close()
+
+
+def allow(actions: str, resource: str) -> dict[str, object]:
+    """A policy statement; *actions* are separated by spaces."""
+    return {"Effect": "Allow", "Action": actions.split(), "Resource": resource}
+
+
+def _policy(*statements: dict[str, object]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@contextmanager
+def moto() -> Iterator[Moto]:
+    """Moto's own server, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(port, server)
+        yield Moto(f"http://127.0.0.1:{port}")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert server.poll() is None, "moto's server has ended; port taken?"
+        time.sleep(0.1)
+    raise TimeoutError("moto's server does not listen after 30 s")
+
+
+# What AWS answers and moto does not: status, code, message, headers. The bucket's name chooses one.
+REFUSALS: dict[str, tuple[int, str, str, dict[str, str]]] = {
+    "moved": (
+        301,
+        "PermanentRedirect",
+        "The bucket you are attempting to access must be addressed using the specified endpoint.",
+        {"x-amz-bucket-region": "eu-west-1"},
+    ),
+    "malformed": (
+        400,
+        "AuthorizationHeaderMalformed",
+        "The authorization header is malformed; the region 'us-east-1' is wrong; expecting 'eu-west-1'",
+        {},
+    ),
+    "expired": (400, "ExpiredToken", "The provided token has expired.", {}),
+}
+
+
+class _Refuse(BaseHTTPRequestHandler):
+    def _refuse(self) -> None:
+        status, code, message, headers = REFUSALS[self.path.strip("/").split("/")[0].split("?")[0]]
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":  # so a HEAD request is never told the reason
+            self.wfile.write(body)
+
+    do_GET = do_HEAD = do_PUT = do_POST = _refuse
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the requests are not what a test is about."""
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    """The URL of a server that refuses every request as AWS would."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refuse)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()

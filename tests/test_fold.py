@@ -1,0 +1,160 @@
+"""The fold engine: partial rows combine, and a range of events is folded once, whatever happens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from chispa.dataframe_comparer import assert_df_equality
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import functions as F
+
+from parsely_spark.errors import LakeError, MissingColumnsError
+from parsely_spark.tables.catalog import EVENTS, Lake
+from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.folds.sessions import SESSIONS
+from parsely_spark.tables.write import fold_new_events, folded_version, insert_events, version_of
+from parsely_spark.transforms.fold import combine, finish, summarize
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
+
+
+def events(spark: SparkSession, *given: dict[str, Any]) -> DataFrame:
+    """Rows of events that name only the fields a claim is about; `at` is seconds after noon."""
+    schema = ", ".join(f"`{column.name}` {column.type}" for column in EVENTS.columns)
+    rows = []
+    for number, fields in enumerate(given):
+        at = NOON + timedelta(seconds=fields.get("at", 0))
+        usual = {
+            "apikey": "a.example",
+            "event_id": f"e{number}",
+            "action": "pageview",
+            "visitor_site_id": "v",
+            "session_key": f"key of {fields.get('session_id', 1)}",
+            "session_id": 1,
+            "session_timestamp": int(NOON.timestamp() * 1000),
+            "timestamp_info_nginx_ms": int(at.timestamp() * 1000),
+            "event_at": at,
+            "is_bot": False,
+            "date": at.date(),
+            "hour": at.hour,
+        }
+        row = usual | {name: value for name, value in fields.items() if name != "at"}
+        rows.append(tuple(row.get(column.name) for column in EVENTS.columns))
+    return spark.createDataFrame(rows, schema)
+
+
+one_event = st.fixed_dictionaries(
+    {
+        "at": st.integers(0, 5),
+        "session_id": st.integers(1, 3),
+        "action": st.sampled_from(["pageview", "heartbeat", "videostart", "vheartbeat", "conversion", "vote", None]),
+        "engaged_time_inc": st.sampled_from([None, 0, 5, 3600, -1, 10**6]),
+        "url_clean": st.sampled_from([None, "", "http://a.example/1", "http://a.example/2"]),
+        "sref_domain": st.sampled_from([None, "", "google", "b.example"]),
+        "surl_utm_source": st.sampled_from([None, "mail"]),
+        "ua_os": st.sampled_from([None, "Linux"]),
+        "is_bot": st.booleans(),
+    }
+)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(given=st.lists(one_event, min_size=1, max_size=40), parts=st.lists(st.integers(0, 2), min_size=40, max_size=40))
+@pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
+def test_the_fold_of_a_union_is_the_combination_of_the_folds(
+    spark: SparkSession, fold: Any, given: list[dict[str, Any]], parts: list[int]
+) -> None:
+    """However the events are split into three parts, combining their folds gives the fold of all of them."""
+    everything = events(spark, *given)
+    number = F.substring("event_id", 2, 9).cast("int")
+    part_of = F.element_at(F.array(*[F.lit(part) for part in parts]), number + 1)
+    folded = [summarize(everything.where(part_of == part), fold) for part in range(3)]
+    combined = combine(combine(folded[2], folded[0], fold), folded[1], fold)
+    expected = finish(summarize(everything, fold), fold)
+    assert_df_equality(finish(combined, fold), expected, ignore_row_order=True, ignore_nullable=True)
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
+def test_a_fold_gives_the_columns_it_declares(spark: SparkSession, fold: Any) -> None:
+    """Names, order and types of the computed rows are those that the table is created with."""
+    rows = finish(summarize(events(spark, {}), fold), fold)
+    assert [(f.name, f.dataType.simpleString()) for f in rows.schema] == [(c.name, c.type) for c in fold.columns]
+
+
+def test_folding_twice_counts_once(spark: SparkSession, lake: Lake) -> None:
+    """A second fold at the same version of events touches nothing."""
+    insert_events(lake, events(spark, {}, {"at": 9}), run_id="1")
+    assert fold_new_events(lake, SESSIONS, run_id="1") == 1
+    version = version_of(lake, "sessions")
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 0
+    assert version_of(lake, "sessions") == version
+    assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
+
+
+@pytest.mark.parametrize("rounds", [1, 2], ids=["first load", "merge"])
+def test_a_run_that_believes_nothing_was_folded_cannot_fold_again(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    """The commit itself refuses: even a writer that misses the progress of another adds nothing."""
+    for number in range(rounds):
+        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), run_id="1")
+        before = folded_version(lake, "sessions")
+        fold_new_events(lake, SESSIONS, run_id="1")
+    answers = iter([before])  # what it was before the other writer; the truth from then on
+    monkeypatch.setattr("parsely_spark.tables.write.folded_version", lambda *of: next(answers, folded_version(*of)))
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 0
+    assert [row["pageviews"] for row in lake.read("sessions").collect()] == [rounds]
+
+
+def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: Lake) -> None:
+    """A late first pageview becomes the entry; sums, ends and derived columns follow."""
+    late = {"event_id": "late", "at": -60, "url_clean": "http://a.example/first", "ua_os": "Linux"}
+    insert_events(lake, events(spark, {"at": 10, "url_clean": "http://a.example/second"}), run_id="1")
+    fold_new_events(lake, SESSIONS, run_id="1")
+    insert_events(lake, events(spark, late), run_id="2")
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 1
+    row = lake.read("sessions").first()
+    assert (row["entry_url"], row["exit_url"]) == ("http://a.example/first", "http://a.example/second")
+    assert (row["events"], row["duration_s"], row["is_bounce"], row["os"]) == (2, 70, False, "Linux")
+
+
+def test_upkeep_between_two_folds_changes_nothing(spark: SparkSession, lake: Lake) -> None:
+    """OPTIMIZE rewrites files of both tables; it is no new event and hides no progress."""
+    for number in range(2):
+        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), run_id="1")
+        fold_new_events(lake, SESSIONS, run_id="1")
+    for table in ("events", "sessions"):
+        lake.delta(table).optimize().executeCompaction()
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 0
+    insert_events(lake, events(spark, {"event_id": "e2", "at": 2}), run_id="3")
+    fold_new_events(lake, SESSIONS, run_id="3")
+    assert [row["pageviews"] for row in lake.read("sessions").collect()] == [3]
+
+
+def test_rows_without_a_trace_of_what_they_hold_are_an_error(spark: SparkSession, lake: Lake) -> None:
+    """A table that somebody else wrote cannot be continued; the message names the way out."""
+    rows = finish(summarize(events(spark, {}), SESSIONS), SESSIONS)
+    rows.write.format("delta").mode("append").saveAsTable(lake.name_of("sessions"))
+    with pytest.raises(LakeError, match=r"rebuild --tables sessions"):
+        fold_new_events(lake, SESSIONS, run_id="1")
+
+
+def test_an_event_that_is_there_is_not_inserted_again(spark: SparkSession, lake: Lake) -> None:
+    """Insert-only merge: the copy that came first stays, and nothing is committed for the second."""
+    insert_events(lake, events(spark, {"url": "first"}), run_id="1")
+    version = version_of(lake, "events")
+    assert insert_events(lake, events(spark, {"url": "second"}), run_id="2") == 0
+    assert [row["url"] for row in lake.read("events").collect()] == ["first"]
+    assert version_of(lake, "events") == version
+
+
+def test_a_missing_column_is_named(spark: SparkSession) -> None:
+    """The fold says which columns it wants before Spark plans anything."""
+    with pytest.raises(MissingColumnsError, match="the fold of sessions reads event_id"):
+        summarize(spark.range(1), SESSIONS)

@@ -1,0 +1,380 @@
+"""Claims about S3: where keys and endpoint come from, two owners of buckets, and what is said when it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from s3_server import REFUSALS, Keys, Moto, allow, chunk, moto, refusing
+
+from parsely_spark import session
+from parsely_spark.cli import main
+from parsely_spark.config import load
+from parsely_spark.pipelines import batch
+from parsely_spark.settings import BatchSettings
+from parsely_spark.sources.s3 import list_files, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+    from parsely_spark.sources.s3 import Listing
+    from parsely_spark.tables.catalog import Lake
+
+HOUR = "events__2025__11__22__08"
+EVENTS = 60
+NOWHERE = "http://127.0.0.1:1"  # a port on which nobody may listen
+SOURCE_NEEDS = "the credentials need s3:ListBucket on the bucket and s3:GetObject on its objects"
+LAKE_NEEDS = SOURCE_NEEDS.replace("s3:GetObject on", "s3:GetObject, s3:PutObject and s3:DeleteObject on")
+REGION = "set AWS_REGION, or spark.hadoop.fs.s3a.bucket.<name>.endpoint.region in the settings file, to the bucket's"
+WRONG_KEYS = "the credentials are wrong; check access key, secret and token, and which bucket they are for"
+WHOLE_COPY = "put a whole copy in its place or take it away, and run again"
+
+
+class Account:
+    """Buckets and users of one moto server, and what the session of the tests knows of them."""
+
+    def __init__(self, server: Moto, spark: SparkSession) -> None:
+        self.server = server
+        self.spark = spark
+        self.secrets: list[str] = []
+        server.put(
+            "parsely-dw-x", **{f"{HOUR}__a": chunk(range(40)), "events__2025__11__22__09__b": chunk(range(40, 60))}
+        )
+        server.put("lake")
+        self.parsely = server.user(
+            "parsely",
+            allow("s3:ListBucket", "arn:aws:s3:::parsely-dw-*"),
+            allow("s3:GetObject", "arn:aws:s3:::parsely-dw-*"),
+        )
+        self.publisher = server.role("publisher", allow("s3:*", "arn:aws:s3:::lake*"))
+        self.analyst = server.user("analyst", allow("s3:*", "*"))
+        self.reader = server.user("reader", allow("s3:ListBucket s3:GetObject", "*"))
+        server.check_requests()
+
+    def point(self, bucket: str, keys: Keys | None, *, endpoint: str | None = None) -> None:
+        """Tell the session with which *keys* and where to reach *bucket*.
+
+        A file system is made once for a scheme and a bucket, so each case has a bucket of its own.
+        """
+        settings = {"endpoint": endpoint or self.server.url, "endpoint.region": "us-east-1"}
+        settings |= {"path.style.access": "true", "connection.ssl.enabled": "false"}
+        if keys:
+            settings |= {"access.key": keys.access_key, "secret.key": keys.secret_key}
+            self.secrets += [keys.secret_key, keys.session_token or keys.secret_key]
+        if keys and keys.session_token:
+            settings["session.token"] = keys.session_token
+        for key, value in settings.items():
+            self.spark.conf.set(f"fs.s3a.bucket.{bucket}.{key}", value)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self.server.client("s3").delete_object(Bucket=bucket, Key=key)
+
+
+@pytest.fixture(scope="module")
+def account(spark: SparkSession) -> Iterator[Account]:
+    with moto() as server:
+        yield Account(server, spark)
+
+
+Refused = "Callable[..., str]"
+
+
+@pytest.fixture
+def sentence(account: Account, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run ``batch`` to its failure and return the one sentence that it says."""
+
+    def run(source: str, lake: str) -> str:
+        with pytest.raises(SystemExit) as exit:
+            main(["batch", "--source", source, "--lake", lake])
+        return only_sentence(exit.value.code, capsys.readouterr().err, account)
+
+    return run
+
+
+def only_sentence(code: object, said: str, account: Account) -> str:
+    """What was *said* on standard error, apart from the lines on steps that were done."""
+    lines = [line for line in said.splitlines() if not re.match(r"\d\d:\d\d:\d\dZ ", line)]
+    assert code == 1, said
+    assert len(lines) == 1, said
+    assert not any(secret in said for secret in account.secrets)
+    assert lines[0].endswith(".")
+    return lines[0].removeprefix("parsely-spark batch: ")
+
+
+# --- where keys and endpoint come from --------------------------------------------------------------------------
+
+
+def program(
+    tmp: Path, *flags: str, settings: dict[str, str] | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """Start ``batch`` in a process of its own, which knows of AWS only what *environment* says."""
+    table = {"spark.sql.shuffle.partitions": "2", "spark.databricks.delta.snapshotPartitions": "1"} | (settings or {})
+    config = tmp / "parsely.toml"
+    config.write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in table.items()))
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PARSELY_SPARK_"))}
+    ours |= {"HOME": str(tmp), "AWS_EC2_METADATA_DISABLED": "true", **environment}
+    command = [sys.executable, "-m", "parsely_spark", "batch", "--config", str(config), *flags]
+    return subprocess.Popen(command, env=ours, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def first_run(account: Account, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """The summary of a run that reads with Parse.ly's keys and writes with a role of the publisher's."""
+    bucket = "spark.hadoop.fs.s3a.bucket.parsely-dw-x"
+    keys = {f"{bucket}.access.key": "${env:PARSELY_KEY}", f"{bucket}.secret.key": "${env:PARSELY_SECRET}"}
+    run = program(
+        tmp_path_factory.mktemp("first"),
+        *("--source", "s3a://parsely-dw-x/events", "--lake", "s3a://lake/tables", "--json"),
+        *("--s3-endpoint-url", account.server.url),
+        settings=keys,
+        PARSELY_KEY=account.parsely.access_key,
+        PARSELY_SECRET=account.parsely.secret_key,
+        AWS_ACCESS_KEY_ID=account.publisher.access_key,
+        AWS_SECRET_ACCESS_KEY=account.publisher.secret_key,
+        AWS_SESSION_TOKEN=account.publisher.session_token or "",
+    )
+    return summary_of(run)
+
+
+def summary_of(run: subprocess.Popen[str]) -> dict[str, object]:
+    out, said = run.communicate(timeout=300)
+    assert run.returncode == 0, said
+    summary: dict[str, object] = json.loads(out)
+    return summary
+
+
+def test_a_bucket_is_read_with_its_own_keys_and_the_lake_written_with_a_role_from_the_environment(
+    first_run: dict[str, object],
+) -> None:
+    assert first_run["files"] == 2
+    assert first_run["lines"] == first_run["inserted"] == EVENTS
+
+
+def test_a_second_run_with_a_profile_s3_uris_and_the_bucket_above_events_inserts_nothing(
+    first_run: dict[str, object], account: Account, tmp_path: Path
+) -> None:
+    # given: the lake of the first run, and keys that only a profile of a file names
+    profiles = tmp_path / "credentials"
+    keys = account.analyst
+    profiles.write_text(
+        f"[analyst]\naws_access_key_id = {keys.access_key}\naws_secret_access_key = {keys.secret_key}\n"
+    )
+    # when
+    run = program(
+        tmp_path,
+        *("--source", "s3://parsely-dw-x", "--lake", "s3://lake/tables", "--json"),
+        AWS_PROFILE="analyst",
+        AWS_SHARED_CREDENTIALS_FILE=str(profiles),
+        AWS_ENDPOINT_URL_S3=account.server.url,
+    )
+    # then
+    again = summary_of(run)
+    assert (again["inserted"], again["duplicate"], again["files"]) == (0, EVENTS, 2)
+
+
+def test_without_any_credentials_a_run_fails_in_seconds(account: Account, tmp_path: Path) -> None:
+    start = time.monotonic()
+    run = program(
+        tmp_path,
+        *("--source", "s3a://parsely-dw-x/events", "--lake", "s3a://lake/tables"),
+        PARSELY_SPARK_S3_ENDPOINT_URL=account.server.url,
+    )
+    _, said = run.communicate(timeout=120)
+    assert only_sentence(run.returncode, said, account) == (
+        "s3a://parsely-dw-x/events: no credentials were found; give them as to other AWS tools "
+        "(environment, profile, role) or per bucket in the settings file."
+    )
+    assert time.monotonic() - start < 45  # of which most is the start of Spark
+
+
+@pytest.mark.parametrize("way", ["flag", "PARSELY_SPARK_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+def test_the_endpoint_is_taken_from_a_flag_or_the_environment(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PARSELY_SPARK_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    flags: dict[str, object] = {"source": ("s3a://parsely-dw-x",), "lake": "s3a://lake"}
+    if way == "flag":
+        flags["s3_endpoint_url"] = "http://127.0.0.1:9000"
+    else:
+        monkeypatch.setenv(way, "http://127.0.0.1:9000")
+    settings = load(BatchSettings, flags, command="batch")
+    chosen = session._s3(settings, {})
+    assert chosen["spark.hadoop.fs.s3a.endpoint"] == "http://127.0.0.1:9000"
+    assert chosen["spark.hadoop.fs.s3a.path.style.access"] == "true"
+
+
+# --- two owners -------------------------------------------------------------------------------------------------
+
+
+def test_the_keys_of_the_lake_cannot_read_the_source(account: Account, sentence: Callable[..., str]) -> None:
+    account.server.put("parsely-dw-theirs", **{f"{HOUR}__a": chunk(range(3))})
+    account.point("parsely-dw-theirs", account.publisher)
+    said = sentence("s3a://parsely-dw-theirs/events", "s3a://lake/tables")
+    assert said == f"s3a://parsely-dw-theirs/events: access is denied; {SOURCE_NEEDS}."
+
+
+def test_the_keys_of_the_source_cannot_write_the_lake(account: Account, sentence: Callable[..., str]) -> None:
+    account.server.put("lake-of-ours")
+    account.point("parsely-dw-x", account.parsely)
+    account.point("lake-of-ours", account.parsely)
+    said = sentence("s3a://parsely-dw-x/events", "s3a://lake-of-ours/tables")
+    assert said == f"s3a://lake-of-ours/tables: access is denied; {LAKE_NEEDS}."
+
+
+# --- what is said of a source -----------------------------------------------------------------------------------
+
+SOURCES = {
+    "missing": "its bucket does not exist; check the name; Parse.ly's are called parsely-dw-<site>, with dashes for "
+    "the dots of the site.",
+    "wrong-key": f"{WRONG_KEYS}.",
+    "wrong-secret": f"{WRONG_KEYS}.",
+    "wrong-token": f"{WRONG_KEYS}.",
+    "denied": f"access is denied; {SOURCE_NEEDS}.",
+    "only-listed": f"access is denied; {SOURCE_NEEDS}.",
+    "moved": f"the bucket is in another region (eu-west-1); {REGION}.",
+    "malformed": f"the bucket is in another region (eu-west-1); {REGION}.",
+    "expired": "the credentials have expired; renew them and run again; what was done stays done.",
+    "empty": "there is nothing; check the prefix, raw events lie under events/YYYY/MM/DD/HH/.",
+    "flat": "there are 1 objects such as s3a://flat/events/a.gz, but no *.gz below YYYY/MM/DD/HH folders; "
+    "give the `events/` prefix or the bucket above it.",
+    "under_score": "its bucket has a name that S3 does not take; write small letters, digits, dots and dashes.",
+}
+
+
+@pytest.fixture(scope="module")
+def bad_sources(account: Account) -> Iterator[None]:
+    """A bucket for each of SOURCES."""
+    for bucket in ("wrong-key", "wrong-secret", "wrong-token", "denied", "empty", "only-listed"):
+        account.server.put(bucket, elsewhere__a=b"")
+    account.server.put("flat", events__a=chunk(range(3)))
+    good = account.analyst
+    for bucket in ("missing", "empty", "flat"):
+        account.point(bucket, good)
+    account.point("wrong-key", Keys("AKIAISNOBODYSKEY", good.secret_key))
+    account.point("wrong-secret", Keys(good.access_key, "a-secret-but-another"))
+    role = account.publisher
+    account.point("wrong-token", Keys(role.access_key, role.secret_key, "a-token-but-another"))
+    account.point("denied", account.parsely)
+    account.point("only-listed", account.server.user("lister", allow("s3:ListBucket", "*")))
+    with refusing() as url:
+        for bucket in REFUSALS:
+            account.point(bucket, good, endpoint=url)
+        yield
+
+
+@pytest.mark.usefixtures("bad_sources")
+@pytest.mark.parametrize("bucket", SOURCES)
+def test_what_is_wrong_with_a_source_is_said_in_one_sentence(
+    bucket: str, sentence: Callable[..., str], tmp_path: Path
+) -> None:
+    said = sentence(f"s3a://{bucket}/events", str(tmp_path / "lake"))
+    assert said == f"s3a://{bucket}/events: {SOURCES[bucket]}"
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_server_that_is_not_there_is_given_up_after_seconds(
+    account: Account, sentence: Callable[..., str], tmp_path: Path
+) -> None:
+    account.point("refused", account.analyst, endpoint=NOWHERE)
+    start = time.monotonic()
+    said = sentence("s3a://refused/events", str(tmp_path / "lake"))
+    assert said == "s3a://refused/events: the server cannot be reached; check the endpoint and the network."
+    assert time.monotonic() - start < 20
+
+
+# --- what is said of a lake -------------------------------------------------------------------------------------
+
+
+def test_a_lake_in_a_missing_bucket_is_named(account: Account, sentence: Callable[..., str]) -> None:
+    account.point("parsely-dw-x", account.parsely)
+    account.point("no-lake", account.analyst)
+    said = sentence("s3a://parsely-dw-x/events", "s3a://no-lake/tables")
+    assert said == "s3a://no-lake/tables: its bucket does not exist; create the bucket or check its name."
+
+
+def test_a_lake_that_can_be_read_but_not_written_is_named(account: Account, sentence: Callable[..., str]) -> None:
+    account.server.put("locked")
+    account.point("parsely-dw-x", account.parsely)
+    account.point("locked", account.reader)
+    said = sentence("s3a://parsely-dw-x/events", "s3a://locked/tables")
+    assert said == f"s3a://locked/tables: access is denied; {LAKE_NEEDS}."
+
+
+def test_a_lake_that_was_locked_since_the_last_run_is_named(
+    first_run: dict[str, object], account: Account, sentence: Callable[..., str]
+) -> None:
+    # given: a new event, for a lake whose tables are there already
+    account.server.put("parsely-dw-x", **{f"{HOUR}__a": chunk(range(40)), f"{HOUR}__c": chunk(range(60, 61))})
+    account.point("parsely-dw-x", account.parsely)
+    account.point("lake", account.reader)
+    said = sentence("s3a://parsely-dw-x/events", "s3a://lake/tables")
+    assert said == f"s3a://lake/tables: access is denied; {LAKE_NEEDS}."
+
+
+# --- files that cannot be read to their end ---------------------------------------------------------------------
+
+FILES = {
+    "cut": (chunk(range(50))[:-20], f"it ends too early, like a file that was cut off; {WHOLE_COPY}."),
+    "trailed": (chunk(range(50)) + b"more", f"it is no gzip file, or has something behind its end; {WHOLE_COPY}."),
+    "plain": (b'{"event_id": "1"}\n', f"it is no gzip file, or has something behind its end; {WHOLE_COPY}."),
+    "flipped": (chunk(range(50))[:-8] + b"12345678", f"its gzip data is broken; {WHOLE_COPY}."),
+}
+
+
+@pytest.mark.parametrize("bucket", FILES)
+def test_a_broken_gzip_file_fails_the_run_by_its_name(
+    bucket: str, account: Account, lake: Lake, sentence: Callable[..., str]
+) -> None:
+    body, found = FILES[bucket]
+    account.server.put(bucket, **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": body})
+    account.point(bucket, account.analyst)
+    said = sentence(f"s3a://{bucket}/events", lake.place)
+    assert said == f"s3a://{bucket}/events/2025/11/22/08/b.gz: {found}"
+    assert lake.read("events").count() == 0
+
+
+def test_a_file_that_may_not_be_read_fails_the_run_by_its_name(
+    account: Account, lake: Lake, sentence: Callable[..., str]
+) -> None:
+    account.server.put("partly", **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
+    deny: dict[str, object] = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::partly/*b.gz"}
+    account.point("partly", account.server.user("partly", allow("s3:ListBucket s3:GetObject", "*"), deny))
+    said = sentence("s3a://partly/events", lake.place)
+    assert said == f"s3a://partly/events/2025/11/22/08/b.gz: access is denied; {SOURCE_NEEDS}."
+
+
+@pytest.mark.parametrize("moment", ["listed", "planned"])
+def test_a_file_that_vanishes_during_the_run_fails_it_by_its_name(
+    moment: str, account: Account, lake: Lake, sentence: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given: a bucket from which a file is deleted once Spark has listed it, or planned to read it
+    bucket = f"{moment}-then-gone"
+    account.server.put(bucket, **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
+    account.point(bucket, account.analyst)
+    key = "events/2025/11/22/08/b.gz"
+
+    def list_then_delete(*given: object) -> Listing:
+        listing = list_files(*given)
+        account.delete(bucket, key)
+        return listing
+
+    def plan_then_delete(*given: object) -> DataFrame:
+        lines = read_lines(*given)
+        account.delete(bucket, key)
+        return lines
+
+    if moment == "listed":
+        monkeypatch.setattr(batch, "list_files", list_then_delete)
+    else:
+        monkeypatch.setattr(batch, "read_lines", plan_then_delete)
+    said = sentence(f"s3a://{bucket}/events", lake.place)
+    assert said == f"s3a://{bucket}/{key}: it vanished during the run; run again, which looks anew."
+    assert lake.read("events").count() == 0
