@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from parsely_spark.errors import SettingsError
 from parsely_spark.pipelines.batch import Summary, run_batch
+from parsely_spark.places import absolute
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import TABLES, Lake
 from parsely_spark.testing.generate import generate
@@ -41,8 +42,8 @@ def run_demo(
         generate(out, events=settings.events, hours=settings.hours, seed=settings.seed, on_progress=add)
     with Progress().step("start Spark"):
         spark = open_session()
-    lake = Lake(spark, str((out / "lake").absolute()))
-    summary = run_batch(lake, [str((out / "events").absolute())], Progress(lambda: running_tasks(spark)))
+    lake = Lake(spark, absolute(str(out / "lake")))
+    summary = run_batch(lake, [absolute(str(out / "events"))], Progress(lambda: running_tasks(spark)))
     print(f"\n{_accounting(summary)}")
     for title, rows in _views(lake):
         print(f"\n{title}\n{aligned(rows)}")

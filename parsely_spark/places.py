@@ -32,9 +32,12 @@ def local_path(uri: str) -> Path | None:
 
 
 def absolute(uri: str) -> str:
-    """*uri* with a local path made absolute, because Spark's working folder need not be ours."""
+    """*uri* with a local path made absolute and called one.
+
+    Spark's working folder need not be ours, and where HDFS is the default, Spark takes a plain path for one of its.
+    """
     path = local_path(uri)
-    return uri if path is None else str(path.absolute())
+    return uri if path is None else f"file:{path.absolute()}"
 
 
 def is_within(uri: str, folder: str) -> bool:

@@ -90,6 +90,12 @@ _MEANINGS = (
         detail=r"(?:response to region \[|region '[\w-]*' is wrong; expecting ')([a-z0-9-]+)",
     ),
     _Meaning(
+        r"InvalidObjectState",
+        "it is in an archive such as Glacier",
+        "restore it or take it away, and run again",
+    ),
+    _Meaning(r"RequestTimeTooSkewed", "the clock of this machine is wrong", "set it and run again"),
+    _Meaning(
         r"AccessDenied|AccessControlException|Status Code: 403",
         "access is denied",
         "the credentials need s3:ListBucket on the bucket and s3:GetObject on its objects",
@@ -100,7 +106,7 @@ _MEANINGS = (
     _Meaning(
         r"AWSBadRequestException|Status Code: 400",
         "the storage refuses the request and gives no reason",
-        "renew the credentials and check the region, which are the usual ones",
+        "renew the credentials and check the region, which mostly helps",
     ),
     _Meaning(
         r"UnsupportedFileSystemException|No FileSystem for scheme|Class org\.apache\.hadoop\.fs\.\S+ not found",
@@ -114,6 +120,12 @@ _MEANINGS = (
         "check the endpoint and the network",
     ),
     _Meaning(
+        r"SSLHandshakeException|SSLPeerUnverifiedException|SSLException|PKIX path",
+        "no safe connection to the server comes about",
+        "check whether its address begins with http:// or https://, and the certificates that Java trusts",
+    ),
+    _Meaning(r"SlowDown|ThrottledException", "the storage wants fewer requests at a time", "run again later"),
+    _Meaning(
         r"Permission denied|[Mm]kdirs? (?:of \S+ )?failed|Not a directory",
         "it cannot be opened or written",
         "check the folder and its permissions",
@@ -122,13 +134,14 @@ _MEANINGS = (
     _Meaning(r"EOFException", "it ends too early, like a file that was cut off", _WHOLE_COPY, _REBUILD),
     _Meaning(r"not a gzip file", "it is no gzip file, or has something behind its end", _WHOLE_COPY),
     _Meaning(
-        r"gzip stream CRC|stored gzip size|ZipException|(?:invalid|incorrect|unknown) \w+ \w+",
+        r"gzip stream CRC|stored gzip size|Exception: incorrect data check"
+        r"|Exception: invalid (?:distance|block|code|stored|bit|literal)",
         "its gzip data is broken",
         _WHOLE_COPY,
     ),
     _Meaning(
         r"PATH_NOT_FOUND|FILE_NOT_EXIST|FileNotFoundException",
-        "it vanished during the run",
+        "it is not there any more",
         "run again, which looks anew",
         _REBUILD,
     ),

@@ -119,7 +119,7 @@ def test_a_tilde_is_ones_home_wherever_it_comes_from(here: Path, monkeypatch: py
     monkeypatch.setenv("HOME", str(here))
     (here / "events/2026/01/14").mkdir(parents=True)
     batch = loaded("batch", 'source = ["~/events"]', {"PARSELY_SPARK_LAKE": "~/lake"})
-    assert (batch.sources, batch.place) == ((str(here / "events"),), str(here / "lake"))
+    assert (batch.sources, batch.place) == ((f"file:{here}/events",), f"file:{here}/lake")
     assert loaded("demo", out="~/demo").out == str(here / "demo")
 
 
@@ -268,7 +268,7 @@ def test_a_uri_is_read_as_hadoop_reads_it(uri: str, scheme: str, local: str | No
 
 
 def test_only_a_local_path_is_made_absolute(here: Path):
-    assert [absolute(uri) for uri in ("a", "file:/b", "s3a://b/p")] == [str(here / "a"), "/b", "s3a://b/p"]
+    assert [absolute(uri) for uri in ("a", "file:/b", "s3a://b/p")] == [f"file:{here}/a", "file:/b", "s3a://b/p"]
 
 
 def test_a_place_lies_in_another_however_it_is_written(here: Path):
@@ -336,7 +336,7 @@ def test_a_local_source_has_the_folder_of_a_day(here: Path, source: str, found: 
 def test_a_source_is_the_prefix_of_raw_events_or_above_or_below_it(here: Path, source: str):
     for folder in ("raw/events/2025/12", "raw/events/2026/01/14/12", "old/2026/01/14"):
         (here / folder).mkdir(parents=True)
-    assert loaded("batch", source=[source], lake="lake").sources == (str(here / source),)
+    assert loaded("batch", source=[source], lake="lake").sources == (f"file:{here / source}",)
 
 
 def test_looking_for_a_day_opens_only_the_folders_that_can_lead_to_one(here: Path, monkeypatch: pytest.MonkeyPatch):

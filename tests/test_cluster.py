@@ -1,0 +1,208 @@
+"""`jobs/batch.py` as a cluster runs it: by spark-submit, on a master and two workers, from the zip of `make dist`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from oracle import Ledger, read_lines, sessions, unique_events
+from standalone_cluster import SPARK_HOME, WORKERS, Cluster, Submitted, standalone_cluster
+
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+MEMORY = ("--driver-memory", "640m", "--executor-memory", "800m")
+# Runs jobs/batch.py, then asks its processes where they have the package from, and the lake for its rows.
+PROBE = """
+import json, os, runpy, sys
+
+job, lake = %r
+
+def whereabouts(rows):
+    import parsely_spark.schema
+    assert list(rows)
+    module = os.path.abspath(parsely_spark.schema.__file__)
+    yield {"folder": os.getcwd(), "module": module, "python": sys.prefix}
+
+runpy.run_path(job, run_name="__main__")
+from pyspark.sql import SparkSession
+spark = SparkSession.getActiveSession()
+executors = spark.sparkContext.parallelize(range(8), 8).mapPartitions(whereabouts).collect()
+rows = {table: spark.read.format("delta").load(f"{lake}/{table}").count() for table in ("events", "sessions")}
+print(json.dumps({"driver": next(whereabouts("x")), "executors": executors, "rows": rows}))
+"""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What `make dist` and a checkout hand to spark-submit."""
+
+    zip: Path
+    jobs: Path
+
+    @property
+    def py_files(self) -> tuple[str, str]:
+        """The flag: the package, and the Python half of the Delta that lies in Spark's folder of jars."""
+        (delta,) = SPARK_HOME.glob("jars/delta-spark_*.jar")
+        return "--py-files", f"{self.zip},{delta}"
+
+
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
+    """The zip of `make dist`, built beside the checkout: a dist/ that lies there is somebody's."""
+    checkout = tmp_path_factory.mktemp("dist") / "checkout"
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "spark-warehouse", "tests")
+    shutil.copytree(ROOT, checkout, ignore=left_out)
+    (checkout / ".venv").mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if not entry.name.startswith("."):
+            (checkout / ".venv" / entry.name).symlink_to(entry)
+    # Its stamps are new, not links: nothing is to be installed from here into the environment that it shares.
+    for stamp in Path(sys.prefix).glob(".*"):
+        (checkout / ".venv" / stamp.name).touch()
+    subprocess.run(["make", "dist"], cwd=checkout, check=True, capture_output=True)
+    (built,) = (checkout / "dist").glob("parsely_spark-*.zip")
+    shutil.rmtree(checkout / "parsely_spark")
+    return Distribution(built, checkout / "jobs")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster, for the tests of this module."""
+    with standalone_cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bucket")
+    generate(out, events=2000, hours=3, seed=3)
+    return out
+
+
+@pytest.fixture(scope="module")
+def expected(bucket: Path) -> Ledger:
+    """What the lines of the bucket hold, by the oracle."""
+    return unique_events(read_lines(bucket), datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the lake is."""
+    return tmp_path_factory.mktemp("lake") / "lake"
+
+
+@pytest.fixture(scope="module")
+def first(cluster: Cluster, distribution: Distribution, bucket: Path, folder: Path) -> Submitted:
+    """The job over the bucket, into a new lake."""
+    flags = ("--source", bucket, "--lake", folder, "--json")
+    return cluster.submit(*MEMORY, *distribution.py_files, distribution.jobs / "batch.py", *flags)
+
+
+@pytest.fixture(scope="module")
+def again(
+    first: Submitted,
+    cluster: Cluster,
+    distribution: Distribution,
+    bucket: Path,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Submitted:
+    """The same job once more, under a name and a log level of the user's choice, and then the probe."""
+    assert first.exit_code == 0, first
+    probe = tmp_path_factory.mktemp("probe") / "probe.py"
+    probe.write_text(PROBE % ((str(distribution.jobs / "batch.py"), str(folder)),))
+    chosen = ("--name", "nightly", "--conf", "spark.log.level=WARN")
+    flags = ("--source", bucket, "--lake", folder, "--json")
+    return cluster.submit(*chosen, *distribution.py_files, probe, *flags)
+
+
+def summary_of(submitted: Submitted) -> dict[str, Any]:
+    """The one line of JSON that tells what the job did."""
+    (line,) = (line for line in submitted.output if line.startswith('{"run_id"'))
+    return dict(json.loads(line))
+
+
+def test_a_submitted_job_ends_with_0_and_the_counts_that_the_oracle_finds(first: Submitted, expected: Ledger) -> None:
+    assert first.exit_code == 0, first
+    # spark-submit makes one of the job's standard error, its progress, and its standard output; the summary is last.
+    assert first.output[-1].startswith('{"run_id"')
+    summary = summary_of(first)
+    counts = {name: summary[name] for name in ("lines", "inserted", "duplicate", "rejected", "blank")}
+    assert counts == {name: getattr(expected, name) for name in counts}
+
+
+def test_a_job_submitted_again_inserts_nothing(again: Submitted, expected: Ledger) -> None:
+    assert again.exit_code == 0, again
+    summary = summary_of(again)
+    assert (summary["inserted"], summary["duplicate"]) == (0, expected.lines)
+
+
+def test_after_both_jobs_the_tables_hold_each_event_and_each_session_once(again: Submitted, expected: Ledger) -> None:
+    tracker_sessions = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
+    assert json.loads(again.output[-1])["rows"] == {"events": expected.inserted, "sessions": len(tracker_sessions)}
+
+
+def test_every_worker_has_done_tasks_of_a_submitted_job(first: Submitted) -> None:
+    tasks = Counter(end["Task Info"]["Executor ID"] for end in first.of_kind("TaskEnd"))
+    assert len(tasks) == WORKERS
+
+
+def test_driver_and_executors_have_the_package_from_the_zip(
+    again: Submitted, cluster: Cluster, distribution: Distribution
+) -> None:
+    found = json.loads(again.output[-1])
+    python = str(cluster.folder / "python")
+    assert found["driver"]["module"] == f"{distribution.zip}/parsely_spark/schema.py"
+    assert {(Path(f["folder"]), f["module"], f["python"]) for f in found["executors"]} == {
+        (executor, f"{executor}/{distribution.zip.name}/parsely_spark/schema.py", python)
+        for executor in cluster.folder.glob(f"work/*/{again.properties['spark.app.id']}/*")
+    }
+    assert len({f["folder"] for f in found["executors"]}) == WORKERS
+
+
+def test_what_spark_submit_and_the_cluster_say_comes_before_our_defaults(
+    first: Submitted, again: Submitted, cluster: Cluster
+) -> None:
+    told = {
+        "spark.master": cluster.master,
+        "spark.driver.memory": "640m",
+        "spark.executor.memory": "800m",
+        "spark.sql.shuffle.partitions": "3",  # of conf/spark-defaults.conf
+    }
+    assert {key: first.properties[key] for key in told} == told
+    assert (first.properties["spark.app.name"], first.properties["spark.log.level"]) == ("parsely-spark batch", "ERROR")
+    assert (again.properties["spark.app.name"], again.properties["spark.log.level"]) == ("nightly", "WARN")
+
+
+def test_a_submitted_job_brings_the_settings_without_which_it_does_not_work(first: Submitted) -> None:
+    assert first.properties["spark.sql.extensions"] == "io.delta.sql.DeltaSparkSessionExtension"
+    assert first.properties["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_a_submitted_job_is_quiet_and_takes_leave_of_the_master(first: Submitted) -> None:
+    said = [line for line in first.log if " INFO " in line]
+    assert {line.split(" INFO ")[1].split(":")[0] for line in said} <= {"SparkContext"}
+    assert len(first.of_kind("ApplicationEnd")) == 1
+
+
+def test_a_wrong_flag_ends_with_2_and_one_sentence_before_spark_starts(
+    cluster: Cluster, distribution: Distribution
+) -> None:
+    submitted = cluster.submit(*distribution.py_files, distribution.jobs / "batch.py", "--sauce", "x", "--lake", "y")
+    assert submitted.exit_code == 2
+    assert submitted.output == [
+        "parsely-spark batch: --sauce is no flag (did you mean --source?); see `parsely-spark batch --help`."
+    ]
+    assert (submitted.events, [line for line in submitted.log if "SparkContext" in line]) == ([], [])

@@ -1,0 +1,62 @@
+"""The demo shows what is in the tables, and the notebook runs on its lake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parsely_spark.demo import run_demo
+from parsely_spark.errors import SettingsError
+from parsely_spark.session import running_tasks
+from parsely_spark.settings import DemoSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+@pytest.fixture(scope="module")
+def demo(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small demo; what it printed is in the file printed.txt."""
+    out = tmp_path_factory.mktemp("made") / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        printed: list[str] = []
+        patch.setattr("builtins.print", lambda *texts, file=None, **_: file or printed.append(" ".join(texts)))
+        run_demo(DemoSettings(out=str(out), events=3000, hours=12, seed=2), lambda: spark, running_tasks)
+    (out / "printed.txt").write_text("\n".join(printed))
+    return out
+
+
+def test_the_demo_prints_counts_sites_pages_and_sessions(demo: Path) -> None:
+    """The numbers of the lines add up, and every table is shown with its rows."""
+    printed = (demo / "printed.txt").read_text()
+    assert " = 3,000 inserted + " in printed
+    for title in ("Tables", "Sites", "Top pages", "Sessions with the most engagement", "What to try next"):
+        assert title in printed
+    events = next(line for line in printed.splitlines() if line.startswith("events "))
+    assert events.split()[-1] == "3,000"
+
+
+def test_the_demo_leaves_a_folder_alone_that_no_demo_made(tmp_path: Path) -> None:
+    """It never deletes what somebody else put there."""
+    (tmp_path / "precious").touch()
+    with pytest.raises(SettingsError, match="no demo made it"):
+        run_demo(DemoSettings(out=str(tmp_path)), lambda: pytest.fail("started Spark"), running_tasks)
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_on_the_lake_of_the_demo(
+    demo: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each code cell, in order, as Jupyter would run them."""
+    monkeypatch.setenv("PARSELY_SPARK_LAKE", str(demo / "lake"))
+    names: dict[str, object] = {}
+    for cell in json.loads(notebook.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert "engaged_minutes" in capsys.readouterr().out
