@@ -111,9 +111,9 @@ def _s3(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "spark.hadoop.fs.s3a.aws.credentials.provider": ",".join(keys_else_usual_chain),
         # S3A repeats what the SDK has repeated: by their defaults, 48 tries at a server that is not there, for 2 to 4
-        # minutes. These make 12, in about 10 s. Throttling is repeated for longer; it has settings of its own.
+        # minutes. These make 16, in about 8 s. Throttling is repeated for longer; it has settings of its own.
         "spark.hadoop.fs.s3a.attempts.maximum": "3",
-        "spark.hadoop.fs.s3a.retry.limit": "2",
+        "spark.hadoop.fs.s3a.retry.limit": "3",
         # The least that S3A takes. A firewall that drops packets costs as much at each try.
         "spark.hadoop.fs.s3a.connection.establish.timeout": "15s",
         **_keys_of_a_bucket(given),

@@ -185,11 +185,14 @@ def look_at(spark: SparkSession, uri: str) -> None:
     """Have the storage list *uri*, only to be told what is wrong with it; that nothing is there is not wrong.
 
     Spark itself begins with HEAD requests, and S3 answers those without a reason: wrong keys, an expired token and
-    another region all look alike. It also makes each twice before it gives up on a server that is not there. A
-    listing is answered with the reason. The pattern fits nothing, so it is a listing and no more.
+    another region all look alike. A listing is answered with the reason; the pattern fits nothing, so it is a listing
+    and no more.
     """
+    nothing = f"{uri.rstrip('/')}/[.]parsely-spark-looks-for-nothing"
     try:
-        spark.read.format("binaryFile").load(f"{uri.rstrip('/')}/[.]parsely-spark-looks-for-nothing").limit(0).collect()
+        # Twice, side by side: at a single path Spark first looks for the metadata of a stream, waits as long for a
+        # server that is not there, and keeps that failure to itself.
+        spark.read.format("binaryFile").load([nothing, nothing]).limit(0).collect()
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":
             raise

@@ -62,9 +62,11 @@ class Distribution:
 def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     """The zip of `make dist`, built beside the checkout: a dist/ that lies there is somebody's."""
     checkout = tmp_path_factory.mktemp("dist") / "checkout"
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "spark-warehouse", "tests")
-    shutil.copytree(ROOT, checkout, ignore=left_out)
-    (checkout / ".venv").mkdir()
+    (checkout / ".venv").mkdir(parents=True)
+    for folder in ("conf", "jobs", "parsely_spark", "tools"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock"):
+        shutil.copy2(ROOT / file, checkout)
     for entry in Path(sys.prefix).iterdir():
         if not entry.name.startswith("."):
             (checkout / ".venv" / entry.name).symlink_to(entry)
@@ -119,11 +121,13 @@ def again(
     folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Submitted:
-    """The same job once more, under a name and a log level of the user's choice, and then the probe."""
+    """The same job once more, with some settings of the user's choice, and then the probe."""
     assert first.exit_code == 0, first
     probe = tmp_path_factory.mktemp("probe") / "probe.py"
     probe.write_text(PROBE % ((str(distribution.jobs / "batch.py"), str(folder)),))
-    chosen = ("--name", "nightly", "--conf", "spark.log.level=WARN")
+    # Spark warns of an extension that it does not find, and goes on.
+    theirs = ("--conf", "spark.sql.extensions=com.example.Theirs")
+    chosen = ("--name", "nightly", "--conf", "spark.log.level=WARN", *theirs)
     flags = ("--source", bucket, "--lake", folder, "--json")
     return cluster.submit(*chosen, *distribution.py_files, probe, *flags)
 
@@ -186,8 +190,10 @@ def test_what_spark_submit_and_the_cluster_say_comes_before_our_defaults(
     assert (again.properties["spark.app.name"], again.properties["spark.log.level"]) == ("nightly", "WARN")
 
 
-def test_a_submitted_job_brings_the_settings_without_which_it_does_not_work(first: Submitted) -> None:
-    assert first.properties["spark.sql.extensions"] == "io.delta.sql.DeltaSparkSessionExtension"
+def test_a_submitted_job_brings_the_settings_without_which_it_does_not_work(first: Submitted, again: Submitted) -> None:
+    delta = "io.delta.sql.DeltaSparkSessionExtension"
+    assert first.properties["spark.sql.extensions"] == delta
+    assert again.properties["spark.sql.extensions"] == f"com.example.Theirs,{delta}"
     assert first.properties["spark.sql.session.timeZone"] == "UTC"
 
 

@@ -27,9 +27,9 @@ from parsely_spark.storage_errors import storage_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-    from parsely_spark.sources.s3 import Listing, RawFile
+    from parsely_spark.sources.s3 import Listing
     from parsely_spark.tables.catalog import Lake
 
 HOUR = "events__2025__11__22__08"
@@ -48,7 +48,6 @@ class Account:
     def __init__(self, server: Moto, spark: SparkSession) -> None:
         self.server = server
         self.spark = spark
-        self.secrets: list[str] = []
         server.put(
             "parsely-dw-x", **{f"{HOUR}__a": chunk(range(40)), "events__2025__11__22__09__b": chunk(range(40, 60))}
         )
@@ -62,6 +61,8 @@ class Account:
         self.analyst = server.user("analyst", allow("s3:*", "*"))
         self.reader = server.user("reader", allow("s3:ListBucket s3:GetObject", "*"))
         server.check_requests()
+        known = (self.parsely, self.publisher, self.analyst, self.reader)
+        self.secrets = [secret for keys in known for secret in (keys.secret_key, keys.session_token) if secret]
 
     def point(self, bucket: str, keys: Keys | None, *, endpoint: str | None = None) -> None:
         """Tell the session with which *keys* and where to reach *bucket*.
@@ -72,9 +73,10 @@ class Account:
         settings |= {"path.style.access": "true", "connection.ssl.enabled": "false"}
         if keys:
             settings |= {"access.key": keys.access_key, "secret.key": keys.secret_key}
-            self.secrets += [keys.secret_key, keys.session_token or keys.secret_key]
+            self.secrets.append(keys.secret_key)
         if keys and keys.session_token:
             settings["session.token"] = keys.session_token
+            self.secrets.append(keys.session_token)
         for key, value in settings.items():
             self.spark.conf.set(f"fs.s3a.bucket.{bucket}.{key}", value)
 
@@ -245,7 +247,7 @@ SOURCES = {
     "malformed": f"the bucket is in another region (eu-west-1); {REGION}.",
     "expired": "the credentials have expired; renew them and run again; what was done stays done.",
     "empty": "there is nothing; check the prefix, raw events lie under events/YYYY/MM/DD/HH/.",
-    "flat": "there are 1 objects such as s3a://flat/events/a.gz, but no *.gz below YYYY/MM/DD/HH folders; "
+    "flat": "of its 1 objects, such as s3a://flat/events/a.gz, none is one of the *.gz below YYYY/MM/DD/HH folders; "
     "give the `events/` prefix or the bucket above it.",
     "under_score": "its bucket has a name that S3 does not take; write small letters, digits, dots and dashes.",
 }
@@ -336,43 +338,40 @@ def test_a_file_that_was_cut_off_fails_the_run_by_its_name(
     assert lake.read("events").count() == 0
 
 
-def test_a_file_that_may_not_be_read_fails_the_run_by_its_name(
-    account: Account, lake: Lake, sentence: Callable[..., str]
+def test_a_file_that_vanishes_once_it_is_listed_fails_the_run_by_its_name(
+    account: Account, lake: Lake, sentence: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    account.server.put("partly", **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
-    deny: dict[str, object] = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::partly/*b.gz"}
-    account.point("partly", account.server.user("partly", allow("s3:ListBucket s3:GetObject", "*"), deny))
-    said = sentence("s3a://partly/events", lake.place)
-    assert said == f"s3a://partly/events/2025/11/22/08/b.gz: access is denied; {SOURCE_NEEDS}."
-
-
-@pytest.mark.parametrize("moment", ["listed", "planned"])
-def test_a_file_that_vanishes_during_the_run_fails_it_by_its_name(
-    moment: str, account: Account, lake: Lake, sentence: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given: a bucket from which a file is deleted once Spark has listed it, or planned to read it
-    bucket = f"{moment}-then-gone"
-    account.server.put(bucket, **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
-    account.point(bucket, account.analyst)
-    key = "events/2025/11/22/08/b.gz"
+    account.server.put("gone", **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
+    account.point("gone", account.analyst)
 
     def list_then_delete(spark: SparkSession, sources: Sequence[str]) -> Listing:
         listing = list_files(spark, sources)
-        account.delete(bucket, key)
+        account.delete("gone", "events/2025/11/22/08/b.gz")
         return listing
 
-    def plan_then_delete(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
-        lines = read_lines(spark, files)
-        account.delete(bucket, key)
-        return lines
-
-    if moment == "listed":
-        monkeypatch.setattr(batch, "list_files", list_then_delete)
-    else:
-        monkeypatch.setattr(batch, "read_lines", plan_then_delete)
-    said = sentence(f"s3a://{bucket}/events", lake.place)
-    assert said == f"s3a://{bucket}/{key}: it is not there any more; run again, which looks anew."
+    monkeypatch.setattr(batch, "list_files", list_then_delete)
+    said = sentence("s3a://gone/events", lake.place)
+    assert said == ("s3a://gone/events/2025/11/22/08/b.gz: it is not there any more; run again, which looks anew.")
     assert lake.read("events").count() == 0
+
+
+def test_a_file_that_vanishes_before_its_turn_comes_is_named(account: Account, spark: SparkSession) -> None:
+    account.server.put("vanished", **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
+    account.point("vanished", account.analyst)
+    source = "s3a://vanished/events"
+    lines = read_lines(spark, list_files(spark, [source]).files)
+    account.delete("vanished", "events/2025/11/22/08/b.gz")
+    with pytest.raises(SourceError) as told, storage_errors(LakeError, "s3a://lake/tables", sources=[source]):
+        lines.count()
+    assert str(told.value) == f"{source}/2025/11/22/08/b.gz: it is not there any more; run again, which looks anew."
+
+
+def test_a_file_that_may_not_be_read_is_named(account: Account, sentence: Callable[..., str], tmp_path: Path) -> None:
+    account.server.put("partly", **{f"{HOUR}__a": chunk(range(5)), f"{HOUR}__b": chunk(range(5, 9))})
+    deny: dict[str, object] = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::partly/*b.gz"}
+    account.point("partly", account.server.user("partly", allow("s3:ListBucket s3:GetObject", "*"), deny))
+    said = sentence("s3a://partly/events", str(tmp_path / "lake"))
+    assert said == f"s3a://partly/events/2025/11/22/08/b.gz: access is denied; {SOURCE_NEEDS}."
 
 
 # --- what was thrown, and what is said --------------------------------------------------------------------------

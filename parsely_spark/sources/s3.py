@@ -71,7 +71,7 @@ def _list_one(spark: SparkSession, source: str) -> list[RawFile]:
     listing = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     with storage_errors(SourceError, source):
         look_at(spark, source)
-        # Without the column `content`, no object is opened.
+        # Without the column `content` no object is opened, though Spark asks for the head of each.
         rows = listing.load(source).select("path", "length", "modificationTime").collect()
     return [RawFile(row["path"], row["length"], row["modificationTime"]) for row in rows]
 
@@ -81,7 +81,7 @@ def _nothing_found(source: str, found: list[RawFile]) -> str:
     if not found:
         return f"{source}: it is empty, but {wanted} were wanted; check the bucket, the prefix and the site's name."
     return (
-        f"{source}: there are {len(found):,} objects such as {found[0].path}, but no {wanted}; "
+        f"{source}: of its {len(found):,} objects, such as {found[0].path}, none is one of the {wanted}; "
         "give the `events/` prefix or the bucket above it."
     )
 
