@@ -35,7 +35,7 @@ $(BIN)/python: | prerequisites
 	@$(BIN)/python tools/jars.py
 	@touch $@
 
-demo: dev ## the whole of it on this machine: generate a day, build the tables, print them, write the report
+demo: dev ## the whole of it on this machine: generate a day, build the tables and print what is in them
 	@$(BIN)/parsely-spark demo
 
 test: dev ## run the tests

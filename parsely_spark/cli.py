@@ -13,6 +13,7 @@ import logging
 import os
 import select
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark import __version__
@@ -36,6 +37,7 @@ INTERRUPTED, NOBODY_READS = 130, 141  # as a shell says it: 128 and the number o
 
 def batch(settings: BatchSettings) -> None:
     """Read raw events from files and bring every table up to date."""
+    _find_spark()
     from parsely_spark.pipelines.batch import run_batch
     from parsely_spark.session import running_tasks
     from parsely_spark.tables.catalog import Lake
@@ -61,10 +63,20 @@ def generate(settings: GenerateSettings) -> None:
 
 def demo(settings: DemoSettings) -> None:
     """Generate a day of events, make the tables of it and show them."""
+    _find_spark()
     from parsely_spark.demo import run_demo
     from parsely_spark.session import running_tasks
 
     run_demo(settings, lambda: _open_session("demo", settings), running_tasks)
+
+
+def _find_spark() -> None:
+    for module in ("pyspark", "delta"):
+        if find_spec(module) is None:
+            raise SettingsError(
+                f"Python has no package {module}; on a machine of your own `pip install 'parsely-spark[local]'`, on a "
+                "cluster submit with Delta's `--packages`, which bring both of its halves."
+            )
 
 
 def _open_session(command: str, settings: SparkSettings) -> SparkSession:

@@ -13,11 +13,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from py4j.java_gateway import JavaPackage  # type: ignore[import-untyped]  # it has no types
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from parsely_spark.errors import SettingsError
+from parsely_spark.errors import LakeError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,21 +41,32 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
 
     Raises:
         SettingsError: if no fit Java is found.
+        LakeError: if Spark's JVM has no Delta.
     """
     if "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None:
         return SparkSession.builder.getOrCreate()
     given = _submitted() | dict(settings.spark)
     defaults = {"spark.app.name": name, **_defaults(settings, given)}
     chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
+    chosen |= _endpoint(settings.s3_endpoint_url)
     chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
     builder = SparkSession.builder
     for key, value in chosen.items():
         builder = builder.config(key, value)
     try:
         with _quiet_start(settings.verbose):
-            return builder.getOrCreate()
+            spark = builder.getOrCreate()
     except PySparkRuntimeError as error:
         raise SettingsError(_why_no_java()) from error
+    if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
+        raise LakeError(_NO_DELTA)
+    return spark
+
+
+_NO_DELTA = (
+    "This Spark has no jar of Delta; submit with `--packages io.delta:delta-spark_SPARK_2.13:DELTA`, in versions that "
+    "go together, such as 4.2 and 4.4.0."
+)
 
 
 def running_tasks(spark: SparkSession) -> tuple[int, int]:
@@ -70,10 +82,21 @@ def _submitted() -> dict[str, str]:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return {}
     SparkContext._ensure_initialized()
-    told = dict(SparkConf().getAll())
+    told = _core_site() | dict(SparkConf().getAll())
     if told.get("spark.app.name") == Path(sys.argv[0]).name:  # nobody's choice: its stand-in for a --name
         del told["spark.app.name"]
     return told
+
+
+def _core_site() -> dict[str, str]:
+    """What the administrator's core-site.xml says of S3; EMR's says what s3:// is."""
+    assert SparkContext._jvm is not None
+    hadoop = SparkContext._jvm.org.apache.hadoop.conf.Configuration()
+    return {
+        f"spark.hadoop.fs.s3{name}": value
+        for name, value in dict(hadoop.getPropsWithPrefix("fs.s3")).items()
+        if "core-default.xml" not in list(hadoop.getPropertySources(f"fs.s3{name}"))
+    }
 
 
 def _with_delta(extensions: str) -> str:
@@ -91,16 +114,23 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Delta reads a table's log in 50 tasks. Ours have some thousand files, and each task has its fixed cost.
+        "spark.databricks.delta.snapshotPartitions": "8",
         # Of the driver, from its first lines on. The executors, whose logs nobody sees by chance, keep theirs.
         "spark.log.level": "INFO" if settings.verbose else "ERROR",
-        **_s3(settings, given),
+        **_s3(given),
     }
-    if "spark.master" not in given and "PYSPARK_GATEWAY_PORT" not in os.environ:
-        chosen |= _laptop(settings) | _jars(given)
-    return chosen
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return chosen
+    if given.get("spark.master", "local").startswith("local"):
+        chosen |= _laptop()
+    if not settings.verbose:
+        quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
+        chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
+    return chosen | _jars(given)
 
 
-def _s3(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
+def _s3(given: dict[str, str]) -> dict[str, str]:
     """S3A with the credentials that every AWS tool finds, and keys of a bucket where the settings give them."""
     keys_else_usual_chain = (
         "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider",
@@ -118,18 +148,26 @@ def _s3(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         "spark.hadoop.fs.s3a.connection.establish.timeout": "15s",
         **_keys_of_a_bucket(given),
     }
+    chosen |= _endpoint(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+    return chosen | _region()
+
+
+def _endpoint(url: str | None) -> dict[str, str]:
+    """A server other than AWS, which mostly has no address for each bucket."""
+    if not url:
+        return {}
+    return {
+        "spark.hadoop.fs.s3a.endpoint": url,
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": str(url.startswith("https")).lower(),
+        "spark.hadoop.fs.s3a.endpoint.region": "us-east-1",  # S3A wants one, such servers mostly ignore it
+        **_region(),
+    }
+
+
+def _region() -> dict[str, str]:
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    endpoint = settings.s3_endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        chosen |= {
-            "spark.hadoop.fs.s3a.endpoint": endpoint,
-            "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https")).lower(),
-        }
-        region = region or "us-east-1"
-    if region:
-        chosen["spark.hadoop.fs.s3a.endpoint.region"] = region
-    return chosen
+    return {"spark.hadoop.fs.s3a.endpoint.region": region} if region else {}
 
 
 _BY_KEYS = "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider"
@@ -149,24 +187,19 @@ def _keys_of_a_bucket(given: dict[str, str]) -> dict[str, str]:
     return chosen
 
 
-def _laptop(settings: SparkSettings) -> dict[str, str]:
+def _laptop() -> dict[str, str]:
     """One process that uses this machine: no pages, few partitions, a heap that wide rows fit into."""
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = os.cpu_count() or 1
-    chosen = {
+    return {
         "spark.master": "local[*]",
         "spark.driver.memory": f"{max(1, min(4, int(memory_gib // 3)))}g",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": str(8 * cores),
-        # Delta reads a table's log in as many tasks; ours are small.
         "spark.databricks.delta.snapshotPartitions": "2",
     }
-    if not settings.verbose:
-        quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
-        chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
-    return chosen
 
 
 def _jars(given: dict[str, str]) -> dict[str, str]:

@@ -43,6 +43,11 @@ DEFAULTS = {
     "spark.sql.shuffle.partitions": "3",
     "spark.databricks.delta.snapshotPartitions": "2",
 }
+# And into core-site.xml; on EMR s3:// is its own file system.
+CORE_SITE = """<configuration>
+<property><name>fs.s3.impl</name><value>com.example.TheirFileSystem</value></property>
+<property><name>fs.s3a.retry.limit</name><value>9</value></property>
+</configuration>"""
 START_S, STOP_S, JOB_S = 60, 20, 240
 
 
@@ -120,6 +125,7 @@ def _environment(folder: Path) -> dict[str, str]:
     for new in (conf, home):
         new.mkdir(parents=True)
     (conf / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in DEFAULTS.items()))
+    (conf / "core-site.xml").write_text(CORE_SITE)
     venv.create(python, symlinks=True)
     inherited = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
     return {

@@ -188,6 +188,9 @@ def test_what_spark_submit_and_the_cluster_say_comes_before_our_defaults(
     assert {key: first.properties[key] for key in told} == told
     assert (first.properties["spark.app.name"], first.properties["spark.log.level"]) == ("parsely-spark batch", "ERROR")
     assert (again.properties["spark.app.name"], again.properties["spark.log.level"]) == ("nightly", "WARN")
+    s3 = {key for key in first.properties if key.startswith("spark.hadoop.fs.s3")}
+    assert "spark.hadoop.fs.s3a.attempts.maximum" in s3
+    assert not s3 & {"spark.hadoop.fs.s3.impl", "spark.hadoop.fs.s3a.retry.limit"}  # of core-site.xml
 
 
 def test_a_submitted_job_brings_the_settings_without_which_it_does_not_work(first: Submitted, again: Submitted) -> None:
@@ -212,3 +215,16 @@ def test_a_wrong_flag_ends_with_2_and_one_sentence_before_spark_starts(
         "parsely-spark batch: --sauce is no flag (did you mean --source?); see `parsely-spark batch --help`."
     ]
     assert (submitted.events, [line for line in submitted.log if "SparkContext" in line]) == ([], [])
+
+
+def test_without_delta_a_job_ends_with_2_and_one_sentence_before_spark_starts(
+    cluster: Cluster, distribution: Distribution, bucket: Path
+) -> None:
+    zip_alone = ("--py-files", distribution.zip, distribution.jobs / "batch.py")
+    submitted = cluster.submit(*zip_alone, "--source", bucket, "--lake", "lake")
+    assert submitted.exit_code == 2
+    assert submitted.output == [
+        "parsely-spark batch: Python has no package delta; on a machine of your own `pip install "
+        "'parsely-spark[local]'`, on a cluster submit with Delta's `--packages`, which bring both of its halves."
+    ]
+    assert submitted.events == []
