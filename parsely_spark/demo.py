@@ -19,12 +19,12 @@ from parsely_spark.testing.generate import generate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from parsely_spark.settings import DemoSettings
 
 _MARK = ".parsely-spark-demo"  # only a folder that a demo made is made anew
-_WIDEST = 44
+_WIDEST = 56
 
 
 def run_demo(
@@ -79,13 +79,13 @@ def _views(lake: Lake) -> list[tuple[str, DataFrame]]:
     counts = [(spec.name, spec.grain, lake.read(spec.name).count()) for spec in TABLES.values()]
     pages = (
         events.where(F.col("action").isin("pageview", "heartbeat") & ~F.col("is_bot"))
-        .groupBy("apikey", "url_clean")
+        .groupBy("apikey", _short("url_clean").alias("page"))
         .agg(
             F.count_if(F.col("action") == "pageview").alias("pageviews"),
             F.sum("engaged_time_inc").alias("engaged_s"),
             F.countDistinct("visitor_site_id").alias("visitors"),
         )
-        .orderBy(F.desc("pageviews"), "url_clean")
+        .orderBy(F.desc("pageviews"), "page")
     )
     sites = (
         sessions.where("not is_bot")
@@ -111,14 +111,18 @@ def _views(lake: Lake) -> list[tuple[str, DataFrame]]:
             "referrer_category",
             "device_type",
         ),
-        "entry_url",
+        _short("entry_url").alias("entry_page"),
     )
     return [
-        ("Tables", lake.spark.createDataFrame(counts, "table string, `one row per` string, rows bigint")),
+        ("Tables", lake.spark.createDataFrame(counts, "table string, grain string, rows bigint")),
         ("Sites", sites),
         ("Top pages", pages.limit(8)),
         ("Sessions with the most engagement", shown.limit(5)),
     ]
+
+
+def _short(url: str) -> Column:
+    return F.regexp_replace(url, r"^https?://(www\.)?", "")
 
 
 def _shown(value: object) -> str:
