@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsely_spark import __version__
 from parsely_spark.config import did_you_mean, flag_of, load
-from parsely_spark.errors import ParselySparkError, SettingsError
+from parsely_spark.errors import BrokenFileError, ParselySparkError, SettingsError
 from parsely_spark.progress import Progress
 from parsely_spark.settings import COMMANDS, declared, type_of
 
@@ -38,15 +38,26 @@ INTERRUPTED, NOBODY_READS = 130, 141  # as a shell says it: 128 and the number o
 def batch(settings: BatchSettings) -> None:
     """Read raw events from files and bring every table up to date."""
     _find_spark()
-    from parsely_spark.pipelines.batch import run_batch
+    from parsely_spark.pipelines.batch import Limits, run_batch
     from parsely_spark.session import running_tasks
     from parsely_spark.tables.catalog import Lake
 
     spark = _open_session("batch", settings)
     lake = Lake(spark, settings.place, is_catalog=settings.catalog is not None)
-    summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)))
+    limits = Limits(
+        begin=settings.begin,
+        end=settings.end,
+        slice_bytes=settings.slice_mib * 2**20,
+        slice_files=settings.slice_files,
+    )
+    summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
     if settings.json:
         print(json.dumps(dataclasses.asdict(summary)))
+    if summary.quarantined:
+        raise BrokenFileError(
+            f"{len(summary.quarantined)} objects cannot be read and were left out, such as {summary.quarantined[0]}; "
+            "the table ingested_files has the reasons. Put whole ones in their place and run again."
+        )
 
 
 def generate(settings: GenerateSettings) -> None:
@@ -140,6 +151,11 @@ def _run(words: Sequence[str], program: str) -> int:
     except ParselySparkError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, SettingsError) else FAILED
+    except OSError as error:
+        if not error.filename:  # no place that a user could do something about
+            raise
+        print(f"{program}: {error.filename}: {error.strerror}; check the path and its permissions.", file=sys.stderr)
+        return FAILED
     return DONE
 
 
@@ -196,21 +212,20 @@ def _parser() -> argparse.ArgumentParser:
     for name, kind in COMMANDS.items():
         about = (RUN[name].__doc__ or "").strip()
         flags = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
-        for setting in declared(kind).values():
-            _add_flag(flags, kind, setting)
+        for called, setting in declared(kind).items():
+            _add_flag(flags, called, setting, type_of(kind, called))
         flags.add_argument("--config", metavar="FILE", help="settings file (TOML); conf/parsely.toml is an example")
     return parser
 
 
-def _add_flag(flags: argparse.ArgumentParser, kind: type, setting: Field) -> None:
+def _add_flag(flags: argparse.ArgumentParser, name: str, setting: Field, wanted: type) -> None:
     # Texts stay texts, also numbers: they are read by the same rules, with the same words, as a variable's.
-    wanted = type_of(kind, setting.name)
     shape: dict[str, Any] = {"metavar": setting.metadata["metavar"]}
     if wanted is bool:
         shape = {"action": argparse.BooleanOptionalAction}
     elif wanted is tuple:
         shape["action"] = "append"
-    flags.add_argument(flag_of(setting.name), dest=setting.name, default=None, help=_help(setting), **shape)
+    flags.add_argument(flag_of(name), dest=name, default=None, help=_help(setting), **shape)
 
 
 def _help(setting: Field) -> str:

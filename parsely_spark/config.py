@@ -86,6 +86,7 @@ def load(
     values = {name: _at_home(value) for name, (_, value) in found.items()}
     for name, value in values.items():
         check_value(kind, name, value, where=found[name][0])
+    values = {declared(kind)[name].name: value for name, value in values.items()}
     if "spark" in kind.__dataclass_fields__:
         values["spark"] = tuple(_of_spark(spark, str(config), environment))
     return kind(**values)

@@ -19,6 +19,20 @@ class SourceError(ParselySparkError):
     """The raw events cannot be listed or read."""
 
 
+class FileError(SourceError):
+    """One object of the raw events cannot be read; ``path`` says which."""
+
+    path: str = ""
+
+
+class VanishedFileError(FileError):
+    """An object that was listed is not there any more."""
+
+
+class BrokenFileError(FileError):
+    """The bytes of an object are no whole gzip file."""
+
+
 class LakeError(ParselySparkError):
     """The tables cannot be read, written or trusted to continue from."""
 

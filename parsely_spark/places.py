@@ -133,3 +133,8 @@ def _has_days(folder: Path, deeper: int = len(("events", "YYYY", "MM", "DD"))) -
     with os.scandir(folder) as entries:
         below = [entry.path for entry in entries if _TOWARDS_A_DAY.fullmatch(entry.name) and entry.is_dir()]
     return any(_has_days(Path(path), deeper - 1) for path in below)
+
+
+def literally(uri: str) -> str:
+    """*uri* with what Spark would take for a pattern escaped."""
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", uri)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import re
 import shutil
@@ -50,6 +51,9 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
     chosen |= _endpoint(settings.s3_endpoint_url)
     chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
+    # Without a locale of UTF-8 the JVM that starts here misses files whose names are not ASCII, and does not say so.
+    if not locale.getencoding().upper().startswith("UTF"):
+        os.environ["LC_ALL"] = "C.UTF-8"
     builder = SparkSession.builder
     for key, value in chosen.items():
         builder = builder.config(key, value)
@@ -222,7 +226,10 @@ def _why_no_java() -> str:
     if not java.exists():
         where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
         return f"{where}; {wanted}."
-    version = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)[^"]*"', said)
+    if version and version[1] in ("17", "21"):
+        return "Spark's JVM did not start, for the reason that it gives above; check the settings file's table [spark]."
     return f"Spark's JVM did not start with {java} ({version[0] if version else 'which prints no version'}); {wanted}."
 
 

@@ -12,6 +12,7 @@ import inspect
 import re
 import typing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.errors import SettingsError
@@ -56,14 +57,18 @@ def setting(
 
 
 def declared(kind: type) -> dict[str, Field]:
-    """The settings of the dataclass *kind* by name, its own before those that it shares."""
+    """The settings of the dataclass *kind* by name, its own before those that it shares.
+
+    The field of a setting whose name is a word of Python, such as `from`, has a _ behind it.
+    """
     fields = {f.name: f for f in dataclasses.fields(kind) if "meaning" in f.metadata}
-    return {name: fields[name] for of in kind.__mro__ for name in inspect.get_annotations(of) if name in fields}
+    names = [name for of in kind.__mro__ for name in inspect.get_annotations(of) if name in fields]
+    return {name.removesuffix("_"): fields[name] for name in names}
 
 
 def type_of(kind: type, name: str) -> type:
     """What a setting holds: str, int or bool; tuple, of str, for a repeatable one."""
-    hint = typing.get_type_hints(kind)[name]
+    hint = typing.get_type_hints(kind)[declared(kind)[name].name]
     if typing.get_origin(hint) is tuple:
         return tuple
     return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
@@ -102,13 +107,26 @@ def _check_catalog(where: str, name: str) -> None:
         raise SettingsError(f"{where}={name!r} is not a name such as main.parsely; write catalog.schema.")
 
 
+def _check_hour(where: str, text: str) -> None:
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d)?", text):
+            raise ValueError
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{where}={text!r} is no hour; write YYYY-MM-DD or YYYY-MM-DDTHH, in UTC.") from None
+
+
+def _folder_of(hour: str | None) -> str | None:
+    return hour and datetime.fromisoformat(hour).strftime("%Y/%m/%d/%H")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Base of all: every value is checked, however the settings are made."""
 
     def __post_init__(self) -> None:
-        for name in declared(type(self)):
-            check_value(type(self), name, getattr(self, name), where=name)
+        for name, setting in declared(type(self)).items():
+            check_value(type(self), name, getattr(self, setting.name), where=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,9 +195,32 @@ class BatchSettings(LakeSettings, SummarySettings):
         example=("s3a://parsely-dw-example-com/events",),
         check=check_raw_events,
     )
+    from_: str | None = setting(
+        "first hour of the folders to read, UTC",
+        default=None,
+        metavar="YYYY-MM-DD[THH]",
+        example="2026-01-14",
+        check=_check_hour,
+    )
+    until: str | None = setting(
+        "first hour not to read any more, UTC",
+        default=None,
+        metavar="YYYY-MM-DD[THH]",
+        example="2026-01-15T06",
+        check=_check_hour,
+    )
+    slice_mib: int = setting(
+        "MiB of compressed objects that are read before what was read is committed; more on a large cluster",
+        default=256,
+        metavar="N",
+        check=_between(1),
+    )
+    slice_files: int = setting("objects, likewise", default=5000, metavar="N", check=_between(1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.begin and self.end and self.begin >= self.end:
+            raise SettingsError(f"from={self.from_!r} is not before until={self.until!r}; no hour lies between them.")
         for source in self.source if self.lake else ():
             # Raw events at <lake>/events would lie in the table `events`, whose upkeep deletes what is not its own.
             if is_within(f"{source}/events", f"{self.lake}/events"):
@@ -187,6 +228,16 @@ class BatchSettings(LakeSettings, SummarySettings):
                     f"source={source!r} and the table events would share a folder in lake={self.lake!r}; "
                     "give the lake a folder of its own."
                 )
+
+    @property
+    def begin(self) -> str | None:
+        """The first hour, as the folders of raw events have it."""
+        return _folder_of(self.from_)
+
+    @property
+    def end(self) -> str | None:
+        """The first hour that is left out, likewise."""
+        return _folder_of(self.until)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -198,7 +249,9 @@ class BatchSettings(LakeSettings, SummarySettings):
 class MadeUpSettings(Settings):
     """How many events are made up."""
 
-    events: int = setting("distinct events, at least 1", default=100_000, metavar="N", check=_between(1))
+    events: int = setting(
+        "distinct events, 1 to a thousand million", default=100_000, metavar="N", check=_between(1, 10**9)
+    )
     hours: int = setting(
         "hours that the events span, 1 to 8784 (a year)", default=24, metavar="H", check=_between(1, 8784)
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException, PySparkException
 
-from parsely_spark.errors import LakeError, SourceError
-from parsely_spark.places import is_within
+from parsely_spark.errors import BrokenFileError, FileError, LakeError, SourceError, VanishedFileError
+from parsely_spark.places import is_within, literally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ class _Meaning(NamedTuple):
         way_out: what whoever reads raw events can do.
         lake_way_out: what whoever writes the lake can do, where that differs.
         detail: a pattern whose group is told behind *found*.
+        of_file: what it means for the one object of raw events that was being read.
     """
 
     pattern: str
@@ -45,6 +47,7 @@ class _Meaning(NamedTuple):
     way_out: str
     lake_way_out: str = ""
     detail: str = ""
+    of_file: type[FileError] = FileError
 
 
 _WHOLE_COPY = "put a whole copy in its place or take it away, and run again"
@@ -57,6 +60,11 @@ _MEANINGS = (
         "its bucket does not exist",
         "check the name; Parse.ly's are called parsely-dw-<site>, with dashes for the dots of the site",
         "create the bucket or check its name",
+    ),
+    _Meaning(
+        r"Relative path in absolute URI|Illegal character in",
+        "a colon or a backslash is in a name, which Hadoop does not take",
+        "rename it, or read and write somewhere else",
     ),
     _Meaning(
         r"bucket is null|InvalidBucketName|URISyntaxException",
@@ -131,19 +139,41 @@ _MEANINGS = (
         "check the folder and its permissions",
     ),
     _Meaning(r"No space left on device", "a disk is full", "make room or set spark.local.dir to a larger one"),
-    _Meaning(r"EOFException", "it ends too early, like a file that was cut off", _WHOLE_COPY, _REBUILD),
-    _Meaning(r"not a gzip file", "it is no gzip file, or has something behind its end", _WHOLE_COPY),
+    _Meaning(
+        r"EOFException",
+        "it ends too early, like a file that was cut off",
+        _WHOLE_COPY,
+        _REBUILD,
+        of_file=BrokenFileError,
+    ),
+    _Meaning(
+        r"not a gzip file", "it is no gzip file, or has something behind its end", _WHOLE_COPY, of_file=BrokenFileError
+    ),
     _Meaning(
         r"gzip stream CRC|stored gzip size|Exception: incorrect data check"
         r"|Exception: invalid (?:distance|block|code|stored|bit|literal)",
         "its gzip data is broken",
         _WHOLE_COPY,
+        of_file=BrokenFileError,
     ),
     _Meaning(
         r"PATH_NOT_FOUND|FILE_NOT_EXIST|FileNotFoundException",
         "it is not there any more",
         "run again, which looks anew",
         _REBUILD,
+        of_file=VanishedFileError,
+    ),
+    _Meaning(
+        r"SCHEMA_NOT_FOUND|CATALOG_NOT_FOUND",
+        "there is no such schema",
+        "check the name, or create it with `CREATE SCHEMA`",
+    ),
+    _Meaning(
+        r"DELTA_METADATA_MISMATCH|DELTA_MISSING_DELTA_TABLE|DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
+        r"|DELTA_CREATE_TABLE_WITH_DIFFERENT|DELTA_CREATE_TABLE_SCHEME_MISMATCH|DELTA_TABLE_NOT_FOUND",
+        "one of its tables is not of this program",
+        "give the tables a folder of their own",
+        detail=r"((?:[a-z0-9]+:/|/)[^\s`']+)",
     ),
     _Meaning(r"FAILED_READ_FILE", "it cannot be read", _WHOLE_COPY, _REBUILD),
     _Meaning(
@@ -188,7 +218,7 @@ def look_at(spark: SparkSession, uri: str) -> None:
     another region all look alike. A listing is answered with the reason; the pattern fits nothing, so it is a listing
     and no more.
     """
-    nothing = f"{uri.rstrip('/')}/[.]parsely-spark-looks-for-nothing"
+    nothing = f"{literally(uri.rstrip('/'))}/[.]parsely-spark-looks-for-nothing"
     try:
         # Twice, side by side: at a single path Spark first looks for the metadata of a stream, waits as long for a
         # server that is not there, and keeps that failure to itself.
@@ -203,19 +233,25 @@ def _told(
 ) -> SourceError | LakeError | None:
     # The messages alone: the names in a stack trace fit patterns, too.
     said = "\n".join(line for line in thrown.splitlines() if not re.match(r"\s+(at |\.\.\. \d)", line))
-    file = _FILE.search(said)
-    where = file[1] if file else uri
-    place = file or _PLACE.search(said)
+    found = _FILE.search(said)
+    file = unquote(found[1]) if found else None  # Spark encodes most signs
+    place = file or next(iter(_PLACE.findall(said)), None)
+    where = file or uri
     for source in sources:
-        if place and is_within(place[1], source):
-            kind, where = SourceError, file[1] if file else source
+        if place and is_within(place, source):
+            kind, where = SourceError, file or source
     if kind is SourceError and "PATH_NOT_FOUND" in said and is_within(uri, where):
         return SourceError(f"{_shown(uri)}: {_NOTHING_THERE}")
     for meaning in _MEANINGS:
         if re.search(meaning.pattern, said):
             detail = "".join(f" ({known})" for known in re.findall(meaning.detail, said)[:1] if known)
             way_out = (kind is LakeError and meaning.lake_way_out) or meaning.way_out
-            return kind(f"{_shown(where)}: {meaning.found}{detail}; {way_out}.")
+            sentence = f"{_shown(where)}: {meaning.found}{detail}; {way_out}."
+            if kind is LakeError or not file:
+                return kind(sentence)
+            told = meaning.of_file(sentence)
+            told.path = re.sub("^file:///", "file:/", file)  # as listings have it
+            return told
     return None
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +17,10 @@ from parsely_spark.columns import NOT_A_BOT, bot_words
 from parsely_spark.pipelines.batch import Summary, run_batch
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
-from parsely_spark.tables.write import version_of
+from parsely_spark.tables.commits import version_of
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
 QUIET = Progress(is_terminal=False)
@@ -72,6 +72,9 @@ def filled(spark: SparkSession, bucket: Path, tmp_path_factory: pytest.TempPathF
     """The lake after one run over the whole bucket."""
     lake = Lake(spark, str(tmp_path_factory.mktemp("filled")))
     return lake, run_batch(lake, [str(bucket / "events")], QUIET)
+
+
+FACTS = ("events", "sessions", "rejected_lines")
 
 
 def rows_of(lake: Lake, table: str) -> list[str]:
@@ -144,15 +147,46 @@ def test_a_rejected_line_is_kept_with_its_reason(filled: tuple[Lake, Summary]) -
     assert len(rows) == len({line for line in JUNK if line.strip()})
 
 
-def test_the_same_batch_again_changes_nothing(filled: tuple[Lake, Summary], bucket: Path) -> None:
-    """A second run inserts 0, touches no row and commits nothing."""
+def test_the_same_batch_again_reads_nothing(filled: tuple[Lake, Summary], bucket: Path) -> None:
+    """Every file is in the ledger; no table of facts is touched."""
     lake, first = filled
-    tables = ("events", "sessions", "rejected_lines")
-    before = {table: (version_of(lake, table), rows_of(lake, table)) for table in tables}
+    before = {table: (version_of(lake, table), rows_of(lake, table)) for table in FACTS}
     again = run_batch(lake, [str(bucket)], QUIET)
-    assert (again.inserted, again.rows_touched) == (0, {"sessions": 0})
-    assert again.duplicate == first.inserted + first.duplicate
-    assert {table: (version_of(lake, table), rows_of(lake, table)) for table in tables} == before
+    assert (again.files, again.known, again.lines, again.rows_touched) == (0, first.files, 0, {"sessions": 0})
+    assert {table: (version_of(lake, table), rows_of(lake, table)) for table in FACTS} == before
+
+
+def test_the_same_hours_delivered_again_rewrite_no_file(
+    filled: tuple[Lake, Summary], bucket: Path, tmp_path: Path
+) -> None:
+    """As other chunks and as one data.gz an hour: all duplicates, and no commit to a table of facts."""
+    lake, first = filled
+    before = {table: (version_of(lake, table), rows_of(lake, table)) for table in FACTS}
+    for hour in (bucket / "events").glob("*/*/*/*"):
+        whole = tmp_path / "compacted" / "events" / hour.relative_to(bucket / "events") / "data.gz"
+        whole.parent.mkdir(parents=True)
+        whole.write_bytes(b"".join(chunk.read_bytes() for chunk in sorted(hour.glob("*.gz"))))
+    shutil.copytree(bucket, tmp_path / "copied")
+    for source in ("copied", "compacted"):
+        again = run_batch(lake, [str(tmp_path / source)], QUIET)
+        assert (again.lines, again.inserted) == (first.lines, 0)
+        assert again.duplicate == first.inserted + first.duplicate
+    assert {table: (version_of(lake, table), rows_of(lake, table)) for table in FACTS} == before
+
+
+def test_the_ledger_accounts_for_every_line_of_every_file(filled: tuple[Lake, Summary], bucket: Path) -> None:
+    """Its counts are those of the bytes on disk, and add up to those of the run."""
+    lake, first = filled
+    ledger = lake.read("ingested_files").where(F.col("run_id") == first.run_id).collect()
+    for row in ledger:
+        content = gzip.decompress(Path(row["path"].removeprefix("file:")).read_bytes())
+        assert row["lines"] == len(content.splitlines()), row
+        assert row["lines"] == row["inserted"] + row["duplicate"] + row["rejected"] + row["blank"], row
+    assert len(ledger) == first.files
+    for name in ("lines", "inserted", "duplicate", "rejected", "blank"):
+        assert sum(row[name] for row in ledger) == getattr(first, name)
+    (run,) = lake.read("runs").where(F.col("run_id") == first.run_id).collect()
+    assert (run["outcome"], run["lines"], run["inserted"]) == ("done", first.lines, first.inserted)
 
 
 def test_hours_in_any_order_give_the_tables_of_one_run(

@@ -13,9 +13,10 @@ from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError, MissingColumnsError
 from parsely_spark.tables.catalog import EVENTS, Lake
+from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.folds.sessions import SESSIONS
-from parsely_spark.tables.write import fold_new_events, folded_version, insert_events, version_of
+from parsely_spark.tables.write import fold_new_events, folded_version, insert_events
 from parsely_spark.transforms.fold import combine, finish, summarize
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def test_a_fold_gives_the_columns_it_declares(spark: SparkSession, fold: Any) ->
 
 def test_folding_twice_counts_once(spark: SparkSession, lake: Lake) -> None:
     """A second fold at the same version of events touches nothing."""
-    insert_events(lake, events(spark, {}, {"at": 9}), run_id="1")
+    insert_events(lake, events(spark, {}, {"at": 9}), says={"run_id": "1"})
     assert fold_new_events(lake, SESSIONS, run_id="1") == 1
     version = version_of(lake, "sessions")
     assert fold_new_events(lake, SESSIONS, run_id="2") == 0
@@ -103,7 +104,7 @@ def test_a_run_that_believes_nothing_was_folded_cannot_fold_again(
 ) -> None:
     """The commit itself refuses: even a writer that misses the progress of another adds nothing."""
     for number in range(rounds):
-        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), run_id="1")
+        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
         before = folded_version(lake, "sessions")
         fold_new_events(lake, SESSIONS, run_id="1")
     answers = iter([before])  # what it was before the other writer; the truth from then on
@@ -115,9 +116,9 @@ def test_a_run_that_believes_nothing_was_folded_cannot_fold_again(
 def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: Lake) -> None:
     """A late first pageview becomes the entry; sums, ends and derived columns follow."""
     late = {"event_id": "late", "at": -60, "url_clean": "http://a.example/first", "ua_os": "Linux"}
-    insert_events(lake, events(spark, {"at": 10, "url_clean": "http://a.example/second"}), run_id="1")
+    insert_events(lake, events(spark, {"at": 10, "url_clean": "http://a.example/second"}), says={"run_id": "1"})
     fold_new_events(lake, SESSIONS, run_id="1")
-    insert_events(lake, events(spark, late), run_id="2")
+    insert_events(lake, events(spark, late), says={"run_id": "2"})
     assert fold_new_events(lake, SESSIONS, run_id="2") == 1
     row = lake.read("sessions").first()
     assert (row["entry_url"], row["exit_url"]) == ("http://a.example/first", "http://a.example/second")
@@ -127,12 +128,12 @@ def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: La
 def test_upkeep_between_two_folds_changes_nothing(spark: SparkSession, lake: Lake) -> None:
     """OPTIMIZE rewrites files of both tables; it is no new event and hides no progress."""
     for number in range(2):
-        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), run_id="1")
+        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
         fold_new_events(lake, SESSIONS, run_id="1")
     for table in ("events", "sessions"):
         lake.delta(table).optimize().executeCompaction()
     assert fold_new_events(lake, SESSIONS, run_id="2") == 0
-    insert_events(lake, events(spark, {"event_id": "e2", "at": 2}), run_id="3")
+    insert_events(lake, events(spark, {"event_id": "e2", "at": 2}), says={"run_id": "3"})
     fold_new_events(lake, SESSIONS, run_id="3")
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [3]
 
@@ -147,9 +148,9 @@ def test_rows_without_a_trace_of_what_they_hold_are_an_error(spark: SparkSession
 
 def test_an_event_that_is_there_is_not_inserted_again(spark: SparkSession, lake: Lake) -> None:
     """Insert-only merge: the copy that came first stays, and nothing is committed for the second."""
-    insert_events(lake, events(spark, {"url": "first"}), run_id="1")
+    insert_events(lake, events(spark, {"url": "first"}), says={"run_id": "1"})
     version = version_of(lake, "events")
-    assert insert_events(lake, events(spark, {"url": "second"}), run_id="2") == 0
+    assert insert_events(lake, events(spark, {"url": "second"}), says={"run_id": "2"}) == 0
     assert [row["url"] for row in lake.read("events").collect()] == ["first"]
     assert version_of(lake, "events") == version
 

@@ -472,7 +472,22 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 
 
 def test_a_command_shows_its_own_settings_first():
-    assert list(declared(BatchSettings)) == ["source", "lake", "catalog", "s3_endpoint_url", "verbose", "json"]
+    own, shared = ["source", "from", "until", "slice_mib", "slice_files"], ["lake", "catalog", "s3_endpoint_url"]
+    assert list(declared(BatchSettings)) == [*own, *shared, "verbose", "json"]
+
+
+@pytest.mark.parametrize(
+    "hour", ["2026-1-4", "2026-02-30", "2026-01-14T24", "2026-01-14 06", "today", "2026-01-14T06:00"]
+)
+def test_an_hour_that_is_none_is_named(hour: str):
+    with pytest.raises(SettingsError, match=r"--from='.*' is no hour; write YYYY-MM-DD or YYYY-MM-DDTHH, in UTC\."):
+        load(BatchSettings, {"source": ("s3a://x",), "lake": "s3a://lake", "from": hour}, command="batch")
+
+
+def test_hours_between_which_there_is_none_are_refused():
+    flags = {"source": ("s3a://x",), "lake": "s3a://lake", "from": "2026-01-14", "until": "2026-01-14T00"}
+    with pytest.raises(SettingsError, match="no hour lies between them"):
+        load(BatchSettings, flags, command="batch")
 
 
 def test_no_setting_has_the_name_of_a_table_in_the_file():
@@ -508,7 +523,7 @@ def test_the_example_file_loads_with_every_line_switched_on(here: Path, example:
     settings = loaded(command, toml, KEYS)
     for name, field in declared(COMMANDS[command]).items():
         shown = field.metadata["example"] or field.default
-        assert getattr(settings, name) == (None if name == instead else shown)
+        assert getattr(settings, field.name) == (None if name == instead else shown)
 
 
 def test_the_example_file_has_every_setting(example: str):

@@ -145,7 +145,7 @@ def _setting_rows(command: str, kind: type[Settings]) -> Iterator[tuple[str, ...
         yield (
             f"`{flag}`",
             f"`{variable_of(name)}`",
-            f"`{command}.{name}`" if name in own else f"`{name}`",
+            f"`{command}.{name}`" if setting.name in own else f"`{name}`",
             _default(setting),
             _with_code(setting.metadata["meaning"]),
         )
@@ -159,7 +159,10 @@ def _default(setting: Setting) -> str:
 
 def example_settings() -> str:
     """A settings file with every setting switched off: those that commands share, then each command's own."""
-    own = {command: list(inspect.get_annotations(kind)) for command, kind in COMMANDS.items()}
+    own = {
+        command: [name for name, setting in declared(kind).items() if setting.name in inspect.get_annotations(kind)]
+        for command, kind in COMMANDS.items()
+    }
     shared = {
         name: setting
         for command, kind in COMMANDS.items()
@@ -179,7 +182,7 @@ def _example(setting: Setting) -> str:
         meaning += f"; not beside {setting.metadata['instead_of']}"
     remark = textwrap.fill(meaning, width=116, initial_indent="# ", subsequent_indent="# ")
     shown = setting.default if setting.metadata["example"] is None else setting.metadata["example"]
-    return f"{remark}\n#{setting.name} = {_toml(shown)}\n"
+    return f"{remark}\n#{setting.name.removesuffix('_')} = {_toml(shown)}\n"
 
 
 def _toml(value: object) -> str:

@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Observation
-from pyspark.sql import functions as F
-
-from parsely_spark.errors import LakeError
-from parsely_spark.sources.s3 import list_files, read_lines
+from parsely_spark import __version__
+from parsely_spark.crash import may_crash
+from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
+from parsely_spark.ingest import Ingested, ingest_slice
+from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
-from parsely_spark.tables.catalog import TABLES
+from parsely_spark.tables.catalog import EVENTS
+from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folds import FOLDS
-from parsely_spark.tables.write import fold_new_events, insert_events, insert_rejected
-from parsely_spark.transforms.dedupe import keep_one_copy
-from parsely_spark.transforms.parse import parse
+from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
+from parsely_spark.tables.write import create_missing_tables, fold_new_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from pyspark.sql import DataFrame
+    from contextlib import AbstractContextManager
 
     from parsely_spark.progress import Progress
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
-# About 4 MB of gzip are 20,000 events, 70 MB of JSON and 15 MB of Parquet.
-BYTES_PER_TASK = 16 * 2**20
+_MOST_CHANGES = 3  # of one object during one run
+# More than this is no accident of a few uploads, and is better looked at than left out.
+_MOST_BROKEN = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Which objects a run takes, and how much of them at once.
+
+    Attributes:
+        begin: the first hour, as `YYYY/MM/DD/HH`.
+        end: the first hour that is left out, likewise.
+        slice_bytes: of compressed bytes that are read before what was read is committed.
+        slice_files: of objects, likewise.
+    """
+
+    begin: str | None = None
+    end: str | None = None
+    slice_bytes: int = 256 * 2**20
+    slice_files: int = 5_000
 
 
 @dataclass(kw_only=True)
@@ -38,8 +56,10 @@ class Summary:
     """What one run did. ``lines = inserted + duplicate + rejected + blank``."""
 
     run_id: str
-    files: int = 0
+    files: int = 0  # read
+    known: int = 0  # left alone, because a run is through with them
     others: int = 0  # objects under the source that are no chunks of raw events
+    quarantined: list[str] = field(default_factory=list)  # left out, because they cannot be read
     lines: int = 0
     inserted: int = 0
     duplicate: int = 0
@@ -49,82 +69,135 @@ class Summary:
     seconds: float = 0.0
 
 
-def run_batch(lake: Lake, sources: Sequence[str], progress: Progress) -> Summary:
-    """Read what lies under *sources* and bring every table of *lake* up to date.
+def run_batch(lake: Lake, sources: Sequence[str], progress: Progress, limits: Limits | None = None) -> Summary:
+    """Read what is new under *sources* and bring every table of *lake* up to date.
 
     Args:
         lake: where the tables are; missing ones are created.
         sources: URIs of the `events/` prefix of raw events or of the bucket above it.
         progress: is told what goes on.
+        limits: which objects, and how many at once.
 
     Returns:
-        The counts of the run.
+        The counts of the run. An object that is no whole gzip file is named in them and left out.
 
     Raises:
         SourceError: if the raw events cannot be listed or read.
         LakeError: if the tables cannot be read, written or continued from.
     """
-    start = time.monotonic()
-    summary = Summary(run_id=str(uuid.uuid4()))
-    with progress.step("list") as step:
-        listing = list_files(lake.spark, sources)
-        summary.files, summary.others = len(listing.files), listing.others
-        step.note(f"{summary.files:,} files" + (f", {summary.others:,} others left alone" if summary.others else ""))
-    with storage_errors(LakeError, lake.place, sources=sources):
-        lake.look()
-        _update_tables(lake, listing.files, summary, progress)
-    summary.seconds = round(time.monotonic() - start, 1)
-    return summary
+    run = _Run(lake, sources, progress, limits or Limits())
+    try:
+        run.ingest_what_is_new()
+        run.bring_folds_up_to_date()
+    except ParselySparkError as error:
+        run.record("failed", str(error))
+        raise
+    run.record("incomplete" if run.summary.quarantined else "done")
+    return run.summary
 
 
-def _update_tables(lake: Lake, files: Sequence[RawFile], summary: Summary, progress: Progress) -> None:
-    with progress.step("events") as step:
-        for table in TABLES:
-            lake.create_missing(table)
-        _ingest(lake, files, summary)
-        step.note(f"{summary.lines:,} lines: {summary.inserted:,} new, {summary.duplicate:,} duplicate")
-    for fold in FOLDS:
-        with progress.step(fold.name) as step:
-            touched = fold_new_events(lake, fold, run_id=summary.run_id)
-            summary.rows_touched[fold.name] = touched
-            step.note(f"{touched:,} rows touched")
+class _Run:
+    def __init__(self, lake: Lake, sources: Sequence[str], progress: Progress, limits: Limits) -> None:
+        self.lake, self.sources, self.progress, self.limits = lake, sources, progress, limits
+        self.summary = Summary(run_id=str(uuid.uuid4()))
+        self.started_at = datetime.now(UTC)
+        self._start = time.monotonic()
+        self._has_tables = False
+        self._changes: Counter[str] = Counter()
+        self._slices = 0
+
+    def ingest_what_is_new(self) -> None:
+        """List, and take what no run is through with, slice by slice; begin again when an object changes meanwhile."""
+        while True:
+            new = self._list()
+            may_crash("listed")
+            slices = slices_of(new, bytes_each=self.limits.slice_bytes, files_each=self.limits.slice_files)
+            if all(self._take(files, f"{number}/{len(slices)}") for number, files in enumerate(slices, 1)):
+                may_crash("ingested")
+                return
+
+    def bring_folds_up_to_date(self) -> None:
+        """Fold the events that are new, also those of runs that did not come so far."""
+        for fold in FOLDS:
+            with self.progress.step(fold.name) as step:
+                with self._errors():
+                    touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
+                self.summary.rows_touched[fold.name] = touched
+                step.note(f"{touched:,} rows touched")
+            may_crash(f"folded {fold.name}")
+
+    def record(self, outcome: str, error: str | None = None) -> None:
+        """Note in the lake how the run went, where there is one."""
+        self.summary.seconds = round(time.monotonic() - self._start, 1)
+        if not self._has_tables:
+            return
+        counts = {**asdict(self.summary), "quarantined": len(self.summary.quarantined)}
+        times = {"started_at": self.started_at, "ended_at": datetime.now(UTC)}
+        said: dict[str, Any] = {"job": "batch", "outcome": outcome, "error": error, "version": __version__}
+        with self._errors():
+            said["events_version"] = version_of(self.lake, EVENTS.name)
+            record_run(self.lake, {**counts, **times, **said})
+        may_crash("recorded run")
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return storage_errors(LakeError, self.lake.place, sources=self.sources)
+
+    def _list(self) -> list[RawFile]:
+        with self.progress.step("list") as step:
+            listing = list_files(self.lake.spark, self.sources, begin=self.limits.begin, end=self.limits.end)
+            with self._errors():
+                if not self._has_tables:
+                    self.lake.look()
+                    create_missing_tables(self.lake)
+                    self._has_tables = True
+                done = ingested_versions(self.lake, [file.path for file in listing.files])
+            new = [file for file in listing.files if file.version not in done]
+            self.summary.known, self.summary.others = len(listing.files) - len(new), listing.others
+            step.note(f"{len(new):,} new files" + "".join(_left_alone(self.summary)))
+        return new
+
+    def _take(self, files: Sequence[RawFile], which: str) -> bool:
+        """Ingest a slice; return whether its objects stayed as they were."""
+        while files:
+            try:
+                with self._errors(), self.progress.step(f"events {which}" if which != "1/1" else "events") as step:
+                    self._slices += 1
+                    took = ingest_slice(self.lake, files, run_id=self.summary.run_id, number=self._slices)
+                    self._add(took)
+                    step.note(took.note)
+                return self._stayed(took.changed)
+            except VanishedFileError as error:
+                return self._stayed([error.path])
+            except BrokenFileError as error:
+                files = self._leave_out(files, error)
+        return True
+
+    def _add(self, took: Ingested) -> None:
+        for name in ("files", "lines", "inserted", "duplicate", "rejected", "blank"):
+            setattr(self.summary, name, getattr(self.summary, name) + getattr(took, name))
+
+    def _stayed(self, changed: Sequence[str]) -> bool:
+        self._changes.update(changed)
+        for path, times in self._changes.items():
+            if times > _MOST_CHANGES:
+                raise SourceError(
+                    f"{path}: it changed {times} times while it was read; run again when whatever writes it is done."
+                )
+        return not changed
+
+    def _leave_out(self, files: Sequence[RawFile], error: BrokenFileError) -> list[RawFile]:
+        (broken,) = (file for file in files if file.path == error.path)
+        self.summary.quarantined.append(broken.path)
+        if len(self.summary.quarantined) > _MOST_BROKEN:
+            raise SourceError(
+                f"{error} More than {_MOST_BROKEN} objects are like that, so nothing more is left out; look at them."
+            )
+        row: dict[str, Any] = {"path": broken.path, "size_bytes": broken.size_bytes, "error": str(error)}
+        row |= {"modified_at": broken.modified_at, "ingested_at": datetime.now(UTC)}
+        record_files(self.lake, [row], run_id=self.summary.run_id)
+        return [file for file in files if file is not broken]
 
 
-def _ingest(lake: Lake, files: Sequence[RawFile], summary: Summary) -> None:
-    ingested_at = datetime.now(UTC)
-    seen = Observation()
-    parsed = parse(read_lines(lake.spark, files), ingested_at=ingested_at)
-    counted = parsed.observe(
-        seen,
-        F.count(F.lit(1)).alias("lines"),
-        F.count_if("_is_blank").alias("blank"),
-        F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
-    )
-    events = counted.where(F.col("_reason").isNull() & ~F.col("_is_blank")).drop(
-        "_reason", "_is_blank", "_line", "source"
-    )
-    unique = keep_one_copy(events, spread=_tasks_per_cell(files))
-    summary.inserted = insert_events(lake, unique, run_id=summary.run_id)
-    summary.lines, summary.blank, summary.rejected = (seen.get[name] for name in ("lines", "blank", "rejected"))
-    summary.duplicate = summary.lines - summary.blank - summary.rejected - summary.inserted
-    if summary.rejected:
-        insert_rejected(lake, _rejected_rows(parsed, ingested_at), run_id=summary.run_id)
-
-
-def _tasks_per_cell(files: Sequence[RawFile]) -> int:
-    """How many tasks share an hour, so that a file of ``events`` stays at a size that reads well."""
-    hours = {file.path.rsplit("/", 1)[0] for file in files}
-    bytes_per_hour = sum(file.size_bytes for file in files) / len(hours)
-    return max(1, round(bytes_per_hour / BYTES_PER_TASK))
-
-
-def _rejected_rows(parsed: DataFrame, ingested_at: datetime) -> DataFrame:
-    line = F.col("_line")
-    return parsed.where(F.col("_reason").isNotNull()).select(
-        F.when(F.is_valid_utf8(line), line).otherwise(F.base64(line.cast("binary"))).alias("line"),
-        F.sha2(line.cast("binary"), 256).alias("line_sha256"),
-        F.col("_reason").alias("reason"),
-        "source",
-        F.lit(ingested_at).alias("first_seen_at"),
-        F.lit(ingested_at.date()).alias("date"),
-    )
+def _left_alone(summary: Summary) -> list[str]:
+    known = [f", {summary.known:,} done before"] if summary.known else []
+    return known + ([f", {summary.others:,} others left alone"] if summary.others else [])

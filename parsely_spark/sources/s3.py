@@ -8,30 +8,42 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
+from parsely_spark.places import literally
 from parsely_spark.storage_errors import look_at, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 # The prefix `events/` is missing in old buckets, the hour in old archives; deeper folders occur.
-CHUNK = re.compile(r"/\d{4}/\d{2}/\d{2}/(?:.*/)?[^/]+\.gz$")
+CHUNK = re.compile(r"/(\d{4}/\d{2}/\d{2})/(?:(\d\d)/)?(?:.*/)?[^/]+\.gz$")
 
 
 @dataclass(frozen=True, order=True)
 class RawFile:
-    """One object as the listing showed it: the path with its version."""
+    """One object as the listing showed it: the path, and what tells its versions apart."""
 
     path: str
     size_bytes: int
-    modified_at: datetime
+    modified_ms: int  # epoch
+
+    @property
+    def modified_at(self) -> datetime:
+        """When it was last changed, UTC."""
+        return datetime.fromtimestamp(self.modified_ms // 1000, UTC).replace(microsecond=self.modified_ms % 1000 * 1000)
+
+    @property
+    def version(self) -> tuple[str, int, int]:
+        """The object in this state and no other."""
+        return self.path, self.size_bytes, self.modified_ms
 
 
 @dataclass(frozen=True)
@@ -42,12 +54,16 @@ class Listing:
     others: int
 
 
-def list_files(spark: SparkSession, sources: Sequence[str]) -> Listing:
+def list_files(
+    spark: SparkSession, sources: Sequence[str], *, begin: str | None = None, end: str | None = None
+) -> Listing:
     """Find the chunks of raw events under *sources*.
 
     Args:
         spark: the session.
         sources: URIs of the `events/` prefix or of the bucket above it.
+        begin: the first hour wanted, as `YYYY/MM/DD/HH`; of the folders, not of the events in them.
+        end: the first hour not wanted any more, likewise.
 
     Returns:
         The `*.gz` objects below a `YYYY/MM/DD` folder, sorted by path, and the number of others.
@@ -58,22 +74,67 @@ def list_files(spark: SparkSession, sources: Sequence[str]) -> Listing:
     files: set[RawFile] = set()
     others = 0
     for source in sources:
-        found = _list_one(spark, source)
+        with storage_errors(SourceError, source):
+            look_at(spark, source)
+            found = _list(spark, [source])
         chunks = [file for file in found if CHUNK.search(file.path)]
         if not chunks:
             raise SourceError(_nothing_found(source, found))
-        files.update(chunks)
+        files.update(file for file in chunks if _is_between(file.path, begin, end))
         others += len(found) - len(chunks)
     return Listing(tuple(sorted(files)), others)
 
 
-def _list_one(spark: SparkSession, source: str) -> list[RawFile]:
+def changed_since(spark: SparkSession, files: Sequence[RawFile]) -> tuple[str, ...]:
+    """The paths of those *files* that are not there any more as they were listed."""
+    folders = sorted({file.path.rsplit("/", 1)[0] for file in files})
+    try:
+        now = _list(spark, folders)
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        # One of them is gone altogether. That is rare, so each may be asked for by itself.
+        now = [file for folder in folders for file in _list_if_there(spark, folder)]
+    versions = {file.version for file in now}
+    return tuple(file.path for file in files if file.version not in versions)
+
+
+def slices_of(files: Sequence[RawFile], *, bytes_each: int, files_each: int) -> list[list[RawFile]]:
+    """Cut *files* into runs of at most so many compressed bytes and objects; a larger object is a slice by itself."""
+    slices: list[list[RawFile]] = []
+    room = 0
+    for file in files:
+        if not slices or file.size_bytes > room or len(slices[-1]) == files_each:
+            slices.append([])
+            room = bytes_each
+        slices[-1].append(file)
+        room -= file.size_bytes
+    return slices
+
+
+def _is_between(path: str, begin: str | None, end: str | None) -> bool:
+    found = CHUNK.search(path)
+    assert found is not None
+    day, hour = found[1], found[2]
+    first, last = (f"{day}/{hour}",) * 2 if hour else (f"{day}/00", f"{day}/23")  # old archives have folders of days
+    return (begin is None or last >= begin) and (end is None or first < end)
+
+
+def _list_if_there(spark: SparkSession, folder: str) -> list[RawFile]:
+    try:
+        return _list(spark, [folder])
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return []
+
+
+def _list(spark: SparkSession, uris: Sequence[str]) -> list[RawFile]:
     listing = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
-    with storage_errors(SourceError, source):
-        look_at(spark, source)
-        # Without the column `content` no object is opened, though Spark asks for the head of each.
-        rows = listing.load(source).select("path", "length", "modificationTime").collect()
-    return [RawFile(row["path"], row["length"], row["modificationTime"]) for row in rows]
+    # Without the column `content` no object is opened, though Spark asks for the head of each.
+    objects = listing.load([literally(uri) for uri in uris])
+    shown = objects.select("path", "length", F.unix_millis("modificationTime").alias("modified_ms"))
+    return [RawFile(row["path"], row["length"], row["modified_ms"]) for row in shown.collect()]
 
 
 def _nothing_found(source: str, found: list[RawFile]) -> str:
@@ -98,4 +159,9 @@ def read_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
         Lines end at newlines only: a bare carriage return is white space to JSON.
     """
     text = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
-    return text.text([file.path for file in files]).select("value", F.col("_metadata.file_path").alias("source"))
+    return text.text([literally(file.path) for file in files]).select("value", _path_read().alias("source"))
+
+
+def _path_read() -> Column:
+    """The path of the file at hand as the listing shows it; Spark tells it with most signs encoded."""
+    return F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
+from pyspark.sql import types as T
 
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
@@ -48,6 +50,11 @@ class TableSpec:
     partition_by: tuple[str, ...]
     prune_by: tuple[str, ...]
     properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_properties(self) -> dict[str, str]:
+        """The Delta table properties."""
+        return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
 
 
 def of_fold(fold: Fold) -> TableSpec:
@@ -99,7 +106,58 @@ REJECTED_LINES = TableSpec(
     prune_by=("line_sha256", "reason"),
 )
 
-TABLES = {spec.name: spec for spec in (EVENTS, REJECTED_LINES, *(of_fold(fold) for fold in FOLDS))}
+_COUNTS = (
+    TableColumn("lines", "bigint", "Lines that were read"),
+    TableColumn("inserted", "bigint", "Events that were new"),
+    TableColumn("duplicate", "bigint", "Events that were there already"),
+    TableColumn("rejected", "bigint", "Lines that are no event; they are in rejected_lines"),
+    TableColumn("blank", "bigint", "Lines of white space"),
+)
+
+INGESTED_FILES = TableSpec(
+    name="ingested_files",
+    grain="one row per run and version of an object (path, size, time of change) that it is through with",
+    columns=(
+        TableColumn("path", "string", "URI of the object"),
+        TableColumn("size_bytes", "bigint", "Its size, bytes"),
+        TableColumn("modified_at", "timestamp", "When it was last changed, UTC"),
+        *_COUNTS,
+        TableColumn("error", "string", "Why it could not be read and was left out; null where all was well"),
+        TableColumn("run_id", "string", "The run, as in runs"),
+        TableColumn("ingested_at", "timestamp", "When the run was through with it, UTC"),
+    ),
+    partition_by=(),
+    prune_by=("path", "ingested_at"),
+)
+
+RUNS = TableSpec(
+    name="runs",
+    grain="one row per run of a job",
+    columns=(
+        TableColumn("run_id", "string", "Names the run"),
+        TableColumn("job", "string", "Its command"),
+        TableColumn("started_at", "timestamp", "UTC"),
+        TableColumn("ended_at", "timestamp", "UTC"),
+        TableColumn("outcome", "string", "done, incomplete (a file was left out) or failed"),
+        TableColumn("error", "string", "What it failed of"),
+        TableColumn("files", "bigint", "Objects that it read"),
+        TableColumn("quarantined", "bigint", "Objects that it left out because they cannot be read"),
+        *_COUNTS,
+        TableColumn(
+            "unknown_fields", "array<string>", "Fields that the schema does not know; their values are rescued"
+        ),
+        TableColumn("events_version", "bigint", "Version of events at its end"),
+        TableColumn("rows_touched", "map<string,bigint>", "Rows inserted or changed, by derived table"),
+        TableColumn("version", "string", "Version of parsely_spark"),
+        TableColumn("date", "date", "UTC date of started_at"),
+    ),
+    partition_by=("date",),
+    prune_by=("run_id", "started_at"),
+)
+
+TABLES = {
+    spec.name: spec for spec in (EVENTS, *(of_fold(fold) for fold in FOLDS), REJECTED_LINES, INGESTED_FILES, RUNS)
+}
 
 
 @dataclass(frozen=True)
@@ -120,7 +178,8 @@ class Lake:
         """The name by which SQL and Delta find *table*."""
         if self.is_catalog:
             return f"{self.place}.{table}"
-        return f"delta.`{self.place.rstrip('/')}/{table}`"
+        place = self.place.rstrip("/").replace("`", "``")
+        return f"delta.`{place}/{table}`"
 
     def read(self, table: str) -> DataFrame:
         """The rows of *table* as they are now."""
@@ -145,7 +204,23 @@ class Lake:
             builder = builder.location(f"{self.place.rstrip('/')}/{table}")
         for column in spec.columns:
             builder = builder.addColumn(column.name, column.type, comment=column.meaning)
-        properties = {"delta.dataSkippingStatsColumns": ",".join(spec.prune_by), **spec.properties}
-        for key, value in properties.items():
+        for key, value in spec.all_properties.items():
             builder = builder.property(key, value)
-        builder.partitionedBy(*spec.partition_by).execute()
+        if spec.partition_by:
+            builder = builder.partitionedBy(*spec.partition_by)
+        try:
+            builder.execute()
+        except AnalysisException as error:
+            if self.is_catalog or error.getCondition() != "DELTA_TABLE_NOT_FOUND":
+                raise
+            self._create_by_writing(spec)
+
+    def _create_by_writing(self, spec: TableSpec) -> None:
+        """Create a table where a run has died that made its folder; Delta can then only write to it."""
+        columns = [
+            T.StructField(c.name, T.DataType.fromDDL(c.type), nullable=True, metadata={"comment": c.meaning})
+            for c in spec.columns
+        ]
+        nothing = self.spark.createDataFrame([], T.StructType(columns))
+        writer = nothing.write.format("delta").mode("append").options(**spec.all_properties)
+        writer.partitionBy(*spec.partition_by).save(f"{self.place.rstrip('/')}/{spec.name}")

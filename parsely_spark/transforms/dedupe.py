@@ -1,4 +1,4 @@
-"""Keep one copy of every event of a run."""
+"""Tell the copies of an event apart from the one that is kept."""
 
 from __future__ import annotations
 
@@ -16,29 +16,33 @@ if TYPE_CHECKING:
 # that holds the cell lets one shuffle serve deduplication and the partitioned write, and a merge look into the
 # cells of the run alone.
 EVENT_KEY = ("date", "hour", "apikey", "event_id")
+_TASKS_OF_NO_CELL = 16
 
 
-def keep_one_copy(events: DataFrame, *, spread: int) -> DataFrame:
-    """Keep one row for each event; of copies that differ, the one with the least hash of its line.
+def number_copies(lines: DataFrame, *, spread: int) -> DataFrame:
+    """Number the copies of every event, and of every line that is none: 1 is the one to keep.
 
-    The rows come out gathered by cell and sorted for the write: one wide shuffle does all of it.
+    Of copies of an event that differ, the one with the least hash of its line is the first. The rows come out gathered
+    by cell and sorted for the write: one wide shuffle does all of it.
 
     Args:
-        events: parsed events with ``date``, ``hour``, ``apikey``, ``event_id``, ``visitor_site_id``, ``event_at``
-            and ``_line_hash`` (bigint); other columns pass through.
+        lines: what `parse` returns, with ``source``.
         spread: how many tasks share the events of one cell (date and hour), at least 1.
 
     Returns:
-        The same columns without ``_line_hash``; (date, hour, apikey, event_id) is unique.
+        The same columns without ``_line_hash``, and ``_copy`` (int).
 
     Raises:
         MissingColumnsError: if a column is absent.
     """
-    require_columns(events, (*EVENT_KEY, "visitor_site_id", "event_at", "_line_hash"), step="keep_one_copy")
+    needed = (*EVENT_KEY, "visitor_site_id", "event_at", "source", "_line", "_line_hash")
+    require_columns(lines, needed, step="number_copies")
+    # A line that is no event has no cell, and nothing that names it but itself.
+    name = F.when(F.col("date").isNotNull(), F.xxhash64("apikey", "event_id")).otherwise(F.col("_line_hash"))
+    tasks = F.when(F.col("date").isNotNull(), F.lit(spread)).otherwise(F.lit(spread + _TASKS_OF_NO_CELL))
+    shuffled = lines.select("*", F.pmod(name, tasks).alias("_bucket")).repartition("date", "hour", "_bucket")
     # The window reuses this partitioning: its key contains the key of the shuffle.
-    bucket = F.pmod(F.xxhash64("apikey", "event_id"), F.lit(spread)).alias("_bucket")
-    shuffled = events.select("*", bucket).repartition("date", "hour", "_bucket")
-    copies = Window.partitionBy("date", "hour", "_bucket", "apikey", "event_id").orderBy("_line_hash")
-    numbered = shuffled.withColumn("_copy", F.row_number().over(copies))
-    unique = numbered.where(F.col("_copy") == 1).drop("_copy", "_bucket", "_line_hash")
-    return unique.sortWithinPartitions("date", "hour", "visitor_site_id", "event_at", "event_id")
+    copies = Window.partitionBy("date", "hour", "_bucket", "apikey", "event_id", "_line")
+    numbered = shuffled.withColumn("_copy", F.row_number().over(copies.orderBy("_line_hash", "source")))
+    sorted_for_the_write = ("date", "hour", "visitor_site_id", "event_at", "event_id")
+    return numbered.drop("_bucket", "_line_hash").sortWithinPartitions(*sorted_for_the_write)

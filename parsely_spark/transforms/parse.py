@@ -54,9 +54,9 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
         ingested_at: when the run reads, UTC; an event from more than a day later is refused.
 
     Returns:
-        The columns of *lines* without ``value``, and ``_line`` (the line), ``_line_hash`` (bigint), ``_is_blank``,
-        ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields, ``event_at``, ``session_key``,
-        ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one row.
+        The columns of *lines* without ``value``, and ``_line`` (the line, where it is no event), ``_line_hash``
+        (bigint), ``_is_blank``, ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields,
+        ``event_at``, ``session_key``, ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one row.
 
     Raises:
         MissingColumnsError: if ``value`` is absent.
@@ -80,9 +80,10 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
             columns.user_agent_text().alias("_agent"),
         )
     )
+    is_kept = F.col("_reason").isNotNull()
     return judged.select(
         *kept,
-        "_line",
+        F.when(is_kept, F.col("_line")).alias("_line"),
         F.xxhash64("_line").alias("_line_hash"),
         "_is_blank",
         "_reason",
@@ -116,14 +117,19 @@ def _reason() -> Column:
 def _is_one_object() -> Column:
     """Whether nothing follows the object: ``from_json`` reads the first value of a line and forgets the rest.
 
-    A line whose only closing brace ends it holds one flat object. Others take the exact test: in an array with one
-    more element, what follows the object either breaks the array or changes its length.
+    A line whose only closing brace ends it holds one flat object. Others take the exact test: alone in an array it is
+    one element, and with another behind it two. What follows the object breaks an array, changes its length, or ends
+    it too early for the other element.
     """
     line = F.col("_line")
     before, after = F.substring_index(line, "}", 1), F.substring_index(line, "}", -1)
     has_one_brace = F.octet_length(before) + 1 + F.octet_length(after) == F.octet_length(line)
-    in_array = F.concat(F.lit("["), _json_text("_line"), F.lit(",0]"))
-    return (has_one_brace & after.isin("", "\r")) | F.coalesce(F.json_array_length(in_array) == 2, F.lit(False))
+    return (has_one_brace & after.isin("", "\r")) | (_elements("]") == 1) & (_elements(",0]") == 2)
+
+
+def _elements(end: str) -> Column:
+    """How many elements the array of the line and *end* has; 0 where that is no array."""
+    return F.coalesce(F.json_array_length(F.concat(F.lit("["), _json_text("_line"), F.lit(end))), F.lit(0))
 
 
 def _is_blank() -> Column:

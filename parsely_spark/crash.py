@@ -1,0 +1,27 @@
+"""Places at which a run can be made to die, to show that no crash loses or doubles anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+VARIABLE = "PARSELY_SPARK_CRASH_AT"
+
+# In the order in which a run of `batch` comes by.
+POINTS = (
+    "listed",
+    "parsed",
+    "inserted events",
+    "inserted rejected lines",
+    "recorded files",
+    "ingested",
+    "folded sessions",
+    "recorded run",
+)
+
+
+def may_crash(point: str) -> None:
+    """End this process by SIGKILL, as a machine that fails would, if the environment names this *point*."""
+    assert point in POINTS, point
+    if os.environ.get(VARIABLE) == point:
+        os.kill(os.getpid(), signal.SIGKILL)

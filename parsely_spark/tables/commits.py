@@ -1,0 +1,145 @@
+"""What the commits of a table say, and commits that can be repeated without doing their work twice."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from parsely_spark.errors import LakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pyspark.sql import DataFrame, Row
+
+    from parsely_spark.tables.catalog import Lake
+
+RUN = "run_id"  # what every commit of ours says of itself
+
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
+# Delta skips a commit of this application whose version is not higher than that of the last one, and lets only one
+# of two at the same time through. The version is the number of the work.
+_APP = "parsely_spark"
+
+# What Delta says when another writer was quicker. It has changed nothing then.
+_CONFLICTS = (
+    "DELTA_CONCURRENT_",
+    "DELTA_METADATA_CHANGED",
+    "DELTA_PROTOCOL_CHANGED",
+    "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION",
+    "ConcurrentModificationException",
+)
+_TRIES, _FIRST_WAIT_S, _LONGEST_WAIT_S = 12, 0.2, 10.0
+
+
+def version_of(lake: Lake, table: str) -> int:
+    """The newest version of *table*."""
+    return int(history(lake, table, 1)[0]["version"])
+
+
+def history(lake: Lake, table: str, newest: int | None) -> list[Row]:
+    """The *newest* commits of *table*, all of them by default: version, operation, metrics and message."""
+    commits = lake.delta(table).history(newest) if newest else lake.delta(table).history()
+    return (
+        commits.select("version", "operation", "operationMetrics", "userMetadata").orderBy(F.desc("version")).collect()
+    )
+
+
+def said(commit: Row) -> dict[str, Any]:
+    """What one of our commits says of itself; nothing for somebody else's."""
+    try:
+        words = json.loads(commit["userMetadata"] or "{}")
+    except ValueError:  # a text of their own
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
+    """The version of *table* that the commit made which *says* this of itself.
+
+    Raises:
+        LakeError: if there is none.
+    """
+    for newest in (20, None):
+        for commit in history(lake, table, newest):
+            if said(commit) == says:
+                return int(commit["version"])
+    raise LakeError(f"{lake.name_of(table)} has no commit that says {dict(says)}; somebody has removed it.")
+
+
+def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> None:
+    """Append *rows*, which cannot get in the way of another writer."""
+    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
+    writer.saveAsTable(lake.name_of(table))
+
+
+def append_once(lake: Lake, table: str, rows: DataFrame, *, work: int, says: Mapping[str, object]) -> int | None:
+    """Append *rows* unless the table has had this *work* or a later one.
+
+    Args:
+        lake: where the table is.
+        table: its name.
+        rows: the rows.
+        work: the number of what the commit does, at least 1: the same for every repetition, higher for what follows.
+        says: what the commit tells of itself; unlike that of any other commit.
+
+    Returns:
+        How many rows were written; None if the table had had the work.
+    """
+    metadata = json.dumps(dict(says))
+    writer = rows.write.format("delta").mode("append").option("userMetadata", metadata)
+    writer.option("txnAppId", _APP).option("txnVersion", work).saveAsTable(lake.name_of(table))
+    for commit in history(lake, table, 20):
+        if commit["userMetadata"] == metadata:
+            return int(commit["operationMetrics"]["numOutputRows"])
+    return None
+
+
+@contextmanager
+def merging(lake: Lake, *, says: Mapping[str, object], work: int | None = None) -> Iterator[None]:
+    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*."""
+    settings = {_METADATA: json.dumps(dict(says))}
+    if work is not None:
+        settings |= {_APP_ID: _APP, _APP_VERSION: str(work)}
+    for key, value in settings.items():
+        lake.spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key in settings:
+            lake.spark.conf.unset(key)
+
+
+def until_nobody_was_quicker(lake: Lake, table: str, attempt: Callable[[], int | None]) -> int:
+    """Do *attempt* again, from what the table is by then, as long as other writers commit in between.
+
+    Args:
+        lake: where the table is.
+        table: its name.
+        attempt: looks at the table, writes and returns how many rows; None where its work had been done by another.
+
+    Raises:
+        LakeError: if others are quicker again and again.
+    """
+    for number in range(_TRIES):
+        try:
+            written = attempt()
+        except PySparkException as error:
+            if not any(word in str(error) for word in _CONFLICTS):
+                raise
+        else:
+            if written is not None:
+                return written
+        # Two that wait the same time would meet again.
+        time.sleep(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**number) * random.uniform(0.5, 1.0))
+    raise LakeError(
+        f"{lake.name_of(table)}: {_TRIES} times another run wrote to it first; let one run at a time write, then run "
+        "again: what was done stays done."
+    )

@@ -1,0 +1,86 @@
+"""A run that is killed, wherever it is, loses nothing and counts nothing twice: the next run goes on from there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from oracle import read_lines, sessions, unique_events
+
+from parsely_spark.crash import POINTS, VARIABLE
+from parsely_spark.tables.catalog import Lake
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+CONFIG = """[spark]
+"spark.sql.shuffle.partitions" = "2"
+"spark.driver.memory" = "1g"
+"""
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More chunks than there are points at which to die."""
+    out = tmp_path_factory.mktemp("bucket")
+    generate(out, events=1500, hours=6, seed=5)
+    for number, chunk in enumerate(sorted(out.glob("events/**/*.gz"))):
+        if number % 3 == 0:
+            with chunk.open("ab") as more:  # a member of its own, with lines that are no events
+                more.write(
+                    subprocess.run(["gzip"], input=b"oops %d\n" % number, capture_output=True, check=True).stdout
+                )
+    return out
+
+
+def run(source: Path, lake: Path, folder: Path, *, crash_at: str | None) -> int:
+    """Run the command in a process of its own; return its exit code."""
+    config = folder / "parsely.toml"
+    config.write_text(CONFIG)
+    environment = {**os.environ, "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=128m"}
+    if crash_at:
+        environment[VARIABLE] = crash_at
+    flags = ("--source", source, "--lake", lake, "--config", config, "--slice-files", "100")
+    command = [sys.executable, "-m", "parsely_spark", "batch", *map(str, flags)]
+    process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    code = process.wait(240)
+    if code:  # what it started dies with it, as with its machine
+        os.killpg(process.pid, signal.SIGKILL)
+    return code
+
+
+def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
+    bucket: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    # given: a source that grows before each run
+    chunks = sorted(bucket.glob("events/**/*.gz"))
+    source, folder = tmp_path / "source", tmp_path / "lake"
+    for number, point in enumerate((*POINTS, None)):
+        for chunk in chunks[number :: len(POINTS) + 1]:
+            target = source / chunk.relative_to(bucket)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(chunk, target)
+        # when
+        code = run(source, folder, tmp_path, crash_at=point)
+        # then
+        assert code == (-signal.SIGKILL if point else 0), point
+    expected = unique_events(read_lines(source), datetime.now(UTC))
+    lake = Lake(spark, str(folder))
+    events = [(row["apikey"], row["event_id"]) for row in lake.read("events").select("apikey", "event_id").collect()]
+    assert sorted(events) == sorted(expected.events)
+    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
+    columns = ("session_key", "events", "pageviews", "engaged_s", "exit_url")
+    actual = {row["session_key"]: row.asDict() for row in lake.read("sessions").select(*columns).collect()}
+    assert actual == {key: {name: row[name] for name in columns} for key, row in wanted.items()}
+    assert lake.read("rejected_lines").count() == expected.rejected
+    known = {row["path"] for row in lake.read("ingested_files").select("path").collect()}
+    assert known == {f"file:{path}" for path in source.glob("events/**/*.gz")}
