@@ -146,7 +146,10 @@ def _run(words: Sequence[str], program: str) -> int:
         if not words:
             _parser().print_help(sys.stderr)
             return WRONG_USAGE
-        command, settings = _understand(words)
+        try:
+            command, settings = _understand(words)
+        except OSError as error:  # such as a name that is too long for a file
+            raise SettingsError(f"{error.filename}: {error.strerror}; give another path.") from error
         RUN[command](settings)
     except ParselySparkError as error:
         print(f"{program}: {error}", file=sys.stderr)

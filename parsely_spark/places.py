@@ -71,6 +71,8 @@ def check_uri(where: str, uri: str) -> None:
 def check_folder(where: str, uri: str) -> None:
     """Refuse a *uri* that is no folder and cannot become one."""
     check_uri(where, uri)
+    if "`" in uri:
+        raise SettingsError(f"{where}={uri!r} has a ` in it, which Spark does not take in a table's name; rename it.")
     path = local_path(uri)
     if path is None:
         return

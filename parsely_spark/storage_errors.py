@@ -134,7 +134,7 @@ _MEANINGS = (
     ),
     _Meaning(r"SlowDown|ThrottledException", "the storage wants fewer requests at a time", "run again later"),
     _Meaning(
-        r"Permission denied|[Mm]kdirs? (?:of \S+ )?failed|Not a directory",
+        r"Permission denied|[Mm]kdirs? (?:of \S+ )?failed|Not a directory|DELTA_CANNOT_CREATE_LOG_PATH",
         "it cannot be opened or written",
         "check the folder and its permissions",
     ),

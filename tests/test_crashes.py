@@ -1,4 +1,4 @@
-"""A run that is killed, wherever it is, loses nothing and counts nothing twice: the next run goes on from there."""
+"""Runs that are killed, and runs at the same time, lose nothing and count nothing twice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -42,20 +43,40 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def run(source: Path, lake: Path, folder: Path, *, crash_at: str | None) -> int:
-    """Run the command in a process of its own; return its exit code."""
+def start(source: Path, lake: Path, folder: Path, *, crash_at: str | None = None) -> subprocess.Popen[bytes]:
+    """Start the command in a process of its own."""
     config = folder / "parsely.toml"
     config.write_text(CONFIG)
     environment = {**os.environ, "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=128m"}
     if crash_at:
         environment[VARIABLE] = crash_at
-    flags = ("--source", source, "--lake", lake, "--config", config, "--slice-files", "100")
+    flags = ("--source", source, "--lake", lake, "--config", config)
     command = [sys.executable, "-m", "parsely_spark", "batch", *map(str, flags)]
-    process = subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
-    code = process.wait(240)
-    if code:  # what it started dies with it, as with its machine
-        os.killpg(process.pid, signal.SIGKILL)
-    return code
+    return subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.PIPE)
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Wait for it; return its exit code and what it said."""
+    said = process.communicate(timeout=300)[1].decode()
+    if process.returncode:
+        with suppress(ProcessLookupError):  # what it started dies with it, as with its machine
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said
+
+
+def check(spark: SparkSession, folder: Path, source: Path) -> None:
+    """The tables hold what the oracle finds in the lines."""
+    expected = unique_events(read_lines(source), datetime.now(UTC))
+    lake = Lake(spark, str(folder))
+    events = [(row["apikey"], row["event_id"]) for row in lake.read("events").select("apikey", "event_id").collect()]
+    assert sorted(events) == sorted(expected.events)
+    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
+    columns = ("session_key", "events", "pageviews", "engaged_s", "exit_url")
+    actual = {row["session_key"]: row.asDict() for row in lake.read("sessions").select(*columns).collect()}
+    assert actual == {key: {name: row[name] for name in columns} for key, row in wanted.items()}
+    assert lake.read("rejected_lines").count() == expected.rejected
+    known = {row["path"] for row in lake.read("ingested_files").select("path").collect()}
+    assert known == {f"file:{path}" for path in source.glob("events/**/*.gz")}
 
 
 def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
@@ -70,17 +91,17 @@ def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(chunk, target)
         # when
-        code = run(source, folder, tmp_path, crash_at=point)
+        code, said = end(start(source, folder, tmp_path, crash_at=point))
         # then
-        assert code == (-signal.SIGKILL if point else 0), point
-    expected = unique_events(read_lines(source), datetime.now(UTC))
-    lake = Lake(spark, str(folder))
-    events = [(row["apikey"], row["event_id"]) for row in lake.read("events").select("apikey", "event_id").collect()]
-    assert sorted(events) == sorted(expected.events)
-    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
-    columns = ("session_key", "events", "pageviews", "engaged_s", "exit_url")
-    actual = {row["session_key"]: row.asDict() for row in lake.read("sessions").select(*columns).collect()}
-    assert actual == {key: {name: row[name] for name in columns} for key, row in wanted.items()}
-    assert lake.read("rejected_lines").count() == expected.rejected
-    known = {row["path"] for row in lake.read("ingested_files").select("path").collect()}
-    assert known == {f"file:{path}" for path in source.glob("events/**/*.gz")}
+        assert code == (-signal.SIGKILL if point else 0), (point, said)
+    check(spark, folder, source)
+
+
+def test_two_runs_at_once_end_in_the_tables_of_one(bucket: Path, spark: SparkSession, tmp_path: Path) -> None:
+    # given: a new lake, so that they also make the tables at once, and the same hours for both
+    both = [start(bucket, tmp_path / "lake", tmp_path) for _ in range(2)]
+    # then
+    for process in both:
+        code, said = end(process)
+        assert code == 0, said
+    check(spark, tmp_path / "lake", bucket)

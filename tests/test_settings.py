@@ -289,6 +289,7 @@ def test_a_place_lies_in_another_however_it_is_written(here: Path):
         ("S3A:/b", "--lake='S3A:/b' names no bucket; write s3a://bucket/prefix."),
         ("file", "--lake='file' is a file; name a folder, which may be new."),
         ("file/a/b", "--lake='file/a/b' lies below {here}/file, which is a file; name a folder, which may be new."),
+        ("a`b", "--lake='a`b' has a ` in it, which Spark does not take in a table's name; rename it."),
         ("", "--lake='' is empty or has white space around it; write the value alone."),
     ],
 )
