@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from parsely_spark import __version__
 from parsely_spark.config import did_you_mean, flag_of, load
-from parsely_spark.errors import BrokenFileError, ParselySparkError, SettingsError
+from parsely_spark.declaration import declared, type_of
+from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SettingsError
 from parsely_spark.progress import Progress
-from parsely_spark.settings import COMMANDS, declared, type_of
+from parsely_spark.settings import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-    from parsely_spark.settings import BatchSettings, DemoSettings, Field, GenerateSettings, Settings, SparkSettings
+    from parsely_spark.declaration import Field, Settings
+    from parsely_spark.settings import (
+        BatchSettings,
+        DemoSettings,
+        GenerateSettings,
+        LakeSettings,
+        RebuildSettings,
+        SparkSettings,
+        VerifySettings,
+    )
+    from parsely_spark.tables.catalog import Lake
 
 PROGRAM = "parsely-spark"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -40,10 +51,9 @@ def batch(settings: BatchSettings) -> None:
     _find_spark()
     from parsely_spark.pipelines.batch import Limits, run_batch
     from parsely_spark.session import running_tasks
-    from parsely_spark.tables.catalog import Lake
 
     spark = _open_session("batch", settings)
-    lake = Lake(spark, settings.place, is_catalog=settings.catalog is not None)
+    lake = _lake(spark, settings)
     limits = Limits(
         begin=settings.begin,
         end=settings.end,
@@ -54,9 +64,49 @@ def batch(settings: BatchSettings) -> None:
     if settings.json:
         print(json.dumps(dataclasses.asdict(summary)))
     if summary.quarantined:
-        raise BrokenFileError(
-            f"{len(summary.quarantined)} objects cannot be read and were left out, such as {summary.quarantined[0]}; "
-            "the table ingested_files has the reasons. Put whole ones in their place and run again."
+        first = next(iter(summary.quarantined.values()))
+        raise BrokenFileError(f"{len(summary.quarantined)} files were left out, all else is done; the first is {first}")
+
+
+def rebuild(settings: RebuildSettings) -> None:
+    """Make derived tables again from the events."""
+    _find_spark()
+    from parsely_spark.pipelines.rebuild import run_rebuild
+    from parsely_spark.session import running_tasks
+    from parsely_spark.tables.folds import FOLDS
+
+    known = [fold.name for fold in FOLDS]
+    for name in settings.names:
+        if name not in known:
+            raise SettingsError(
+                f"tables={settings.tables!r}: {name!r} is no derived table{did_you_mean(name, known)}; there are "
+                f"{', '.join(known)}."
+            )
+    spark = _open_session("rebuild", settings)
+    lake = _lake(spark, settings)
+    rebuilt = run_rebuild(lake, settings.names, Progress(lambda: running_tasks(spark)))
+    if settings.json:
+        print(json.dumps(dataclasses.asdict(rebuilt)))
+
+
+def verify(settings: VerifySettings) -> None:
+    """Compute the tables from nothing and compare them."""
+    _find_spark()
+    from parsely_spark.pipelines.verify import run_verify
+    from parsely_spark.session import running_tasks
+
+    spark = _open_session("verify", settings)
+    lake = _lake(spark, settings)
+    findings = run_verify(lake, Progress(lambda: running_tasks(spark)), sample=float(settings.sample))
+    if settings.json:
+        print(json.dumps(dataclasses.asdict(findings)))
+    else:
+        for difference in findings.differences:
+            print(difference)
+    if not findings.is_right:
+        rows = sum(findings.different.values())
+        raise LakeError(
+            f"{rows:,} rows of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
         )
 
 
@@ -81,6 +131,12 @@ def demo(settings: DemoSettings) -> None:
     run_demo(settings, lambda: _open_session("demo", settings), running_tasks)
 
 
+def _lake(spark: SparkSession, settings: LakeSettings) -> Lake:
+    from parsely_spark.tables.catalog import Lake
+
+    return Lake(spark, settings.place, is_catalog=settings.catalog is not None)
+
+
 def _find_spark() -> None:
     for module in ("pyspark", "delta"):
         if find_spec(module) is None:
@@ -102,7 +158,13 @@ def _is_not_raised_as_well(record: logging.LogRecord) -> bool:
     return not record.getMessage().endswith(" while sending command.")
 
 
-RUN: dict[str, Callable[[Any], None]] = {"batch": batch, "generate": generate, "demo": demo}
+RUN: dict[str, Callable[[Any], None]] = {
+    "batch": batch,
+    "rebuild": rebuild,
+    "verify": verify,
+    "generate": generate,
+    "demo": demo,
+}
 
 
 def main(argv: Sequence[str] | None = None, *, command: str | None = None) -> int:

@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from parsely_spark.declaration import Settings, check_value, declared, type_of
 from parsely_spark.errors import SettingsError
 from parsely_spark.places import scheme_of
-from parsely_spark.settings import COMMANDS, Settings, check_value, declared, type_of
+from parsely_spark.settings import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -7,14 +7,11 @@ command shares with others stands in a base class.
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import re
-import typing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
+from parsely_spark.declaration import Settings, between, setting
 from parsely_spark.errors import SettingsError
 from parsely_spark.places import (
     absolute,
@@ -24,77 +21,6 @@ from parsely_spark.places import (
     check_raw_events,
     is_within,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Check = Callable[[str, Any], None]
-    Field = dataclasses.Field[Any]
-
-
-def setting(
-    meaning: str,
-    *,
-    default: Any = dataclasses.MISSING,
-    metavar: str | None = None,
-    example: Any = None,
-    check: Check | None = None,
-    instead_of: str | None = None,
-) -> Any:
-    """Declare one setting.
-
-    Args:
-        meaning: as the help and the documentation show it.
-        default: the value when none is given; without it the setting is required.
-        metavar: how its value is called in the usage line.
-        example: of a value, where there is no default to show.
-        check: refuses a wrong value; is given what the setting is called where the value comes from, and
-            the value, or each value of a repeatable one.
-        instead_of: the one other setting that is given where this one is not.
-    """
-    metadata = {"meaning": meaning, "metavar": metavar, "example": example}
-    return field(default=default, metadata={**metadata, "check": check, "instead_of": instead_of})
-
-
-def declared(kind: type) -> dict[str, Field]:
-    """The settings of the dataclass *kind* by name, its own before those that it shares.
-
-    The field of a setting whose name is a word of Python, such as `from`, has a _ behind it.
-    """
-    fields = {f.name: f for f in dataclasses.fields(kind) if "meaning" in f.metadata}
-    names = [name for of in kind.__mro__ for name in inspect.get_annotations(of) if name in fields]
-    return {name.removesuffix("_"): fields[name] for name in names}
-
-
-def type_of(kind: type, name: str) -> type:
-    """What a setting holds: str, int or bool; tuple, of str, for a repeatable one."""
-    hint = typing.get_type_hints(kind)[declared(kind)[name].name]
-    if typing.get_origin(hint) is tuple:
-        return tuple
-    return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
-
-
-def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
-    """Refuse a wrong *value* of the setting *name*, which is called *where* in the place it comes from."""
-    check = declared(kind)[name].metadata["check"]
-    values = value if isinstance(value, tuple) else (value,)
-    if not values:
-        raise SettingsError(f"{where} is empty; give at least one value.")
-    for one in values:
-        if isinstance(one, str) and (not one or one != one.strip()):
-            raise SettingsError(f"{where}={one!r} is empty or has white space around it; write the value alone.")
-        if check is not None and one is not None:
-            check(where, one)
-
-
-def _between(least: int, most: int | None = None) -> Check:
-    def check(where: str, value: int) -> None:
-        if value < least:
-            raise SettingsError(f"{where}={value} is less than {least}; give a whole number of {least} or more.")
-        if most is not None and value > most:
-            raise SettingsError(f"{where}={value} is more than {most}; give a whole number up to that.")
-
-    return check
 
 
 def _check_endpoint(where: str, url: str) -> None:
@@ -116,17 +42,13 @@ def _check_hour(where: str, text: str) -> None:
         raise SettingsError(f"{where}={text!r} is no hour; write YYYY-MM-DD or YYYY-MM-DDTHH, in UTC.") from None
 
 
+def _check_share(where: str, text: str) -> None:
+    if not re.fullmatch(r"0?\.\d{1,6}|1(\.0*)?", text) or float(text) == 0:
+        raise SettingsError(f"{where}={text!r} is no share; write a number above 0 and up to 1, such as 0.05.")
+
+
 def _folder_of(hour: str | None) -> str | None:
     return hour and datetime.fromisoformat(hour).strftime("%Y/%m/%d/%H")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Base of all: every value is checked, however the settings are made."""
-
-    def __post_init__(self) -> None:
-        for name, setting in declared(type(self)).items():
-            check_value(type(self), name, getattr(self, setting.name), where=name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,9 +135,9 @@ class BatchSettings(LakeSettings, SummarySettings):
         "MiB of compressed objects that are read before what was read is committed; more on a large cluster",
         default=256,
         metavar="N",
-        check=_between(1),
+        check=between(1),
     )
-    slice_files: int = setting("objects, likewise", default=5000, metavar="N", check=_between(1))
+    slice_files: int = setting("objects, likewise", default=5000, metavar="N", check=between(1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -246,14 +168,37 @@ class BatchSettings(LakeSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RebuildSettings(LakeSettings, SummarySettings):
+    """Which tables ``rebuild`` makes again."""
+
+    tables: str | None = setting(
+        "derived tables, separated by commas; all of them by default", default=None, metavar="A,B", example="sessions"
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables; none means all."""
+        return tuple(name.strip() for name in self.tables.split(",")) if self.tables else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings(LakeSettings, SummarySettings):
+    """How much ``verify`` looks at."""
+
+    sample: str = setting(
+        "share of the rows to look at, chosen by their keys", default="1", metavar="0..1", check=_check_share
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MadeUpSettings(Settings):
     """How many events are made up."""
 
     events: int = setting(
-        "distinct events, 1 to a thousand million", default=100_000, metavar="N", check=_between(1, 10**9)
+        "distinct events, 1 to a thousand million", default=100_000, metavar="N", check=between(1, 10**9)
     )
     hours: int = setting(
-        "hours that the events span, 1 to 8784 (a year)", default=24, metavar="H", check=_between(1, 8784)
+        "hours that the events span, 1 to 8784 (a year)", default=24, metavar="H", check=between(1, 8784)
     )
     seed: int = setting("the same seed gives the same bytes", default=1, metavar="S")
 
@@ -279,6 +224,8 @@ class DemoSettings(MadeUpSettings, SparkSettings):
 
 COMMANDS: dict[str, type[Settings]] = {
     "batch": BatchSettings,
+    "rebuild": RebuildSettings,
+    "verify": VerifySettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,
 }

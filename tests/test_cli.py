@@ -18,8 +18,9 @@ import pytest
 from parsely_spark import __version__, cli
 from parsely_spark.cli import RUN, main
 from parsely_spark.config import flag_of
+from parsely_spark.declaration import declared
 from parsely_spark.errors import LakeError
-from parsely_spark.settings import COMMANDS, declared
+from parsely_spark.settings import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = [sys.executable, "-m", "parsely_spark"]
@@ -27,9 +28,10 @@ LAKE = "--lake lake"
 
 # What is typed, in a folder as `place` below makes it, and what is said of it after the program's name.
 WRONG = {
-    "bacth": "'bacth' is no command (did you mean batch?); give one of batch, generate, demo.",
-    "xyz": "'xyz' is no command; give one of batch, generate, demo.",
-    "--json batch": "--json stands where the command is wanted; give one of batch, generate, demo before all flags.",
+    "bacth": "'bacth' is no command (did you mean batch?); give one of batch, rebuild, verify, generate, demo.",
+    "xyz": "'xyz' is no command; give one of batch, rebuild, verify, generate, demo.",
+    "--json batch": "--json stands where the command is wanted; give one of batch, rebuild, verify, generate, demo "
+    "before all flags.",
     "batch --sorce raw": "--sorce is no flag (did you mean --source?); see `parsely-spark batch --help`.",
     "batch --confg=f": "--confg is no flag (did you mean --config?); see `parsely-spark batch --help`.",
     "batch --sour raw": "--sour is no flag (did you mean --source?); see `parsely-spark batch --help`.",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from parsely_spark.config import load, variable_of
+from parsely_spark.declaration import declared, type_of
 from parsely_spark.errors import SettingsError
 from parsely_spark.places import absolute, is_within, local_path, scheme_of
 from parsely_spark.settings import (
@@ -19,8 +20,6 @@ from parsely_spark.settings import (
     DemoSettings,
     GenerateSettings,
     SparkSettings,
-    declared,
-    type_of,
 )
 from parsely_spark.testing.generate import generate
 from tools import docs

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.cli import RUN
 from parsely_spark.config import flag_of, variable_of
+from parsely_spark.declaration import declared
 from parsely_spark.schema import EVENT_FIELDS, Field
-from parsely_spark.settings import COMMANDS, declared
+from parsely_spark.settings import COMMANDS
 from parsely_spark.tables.catalog import TABLES
 
 if TYPE_CHECKING:
-    from parsely_spark.settings import Field as Setting
-    from parsely_spark.settings import Settings
+    from parsely_spark.declaration import Field as Setting
+    from parsely_spark.declaration import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 RENEW = "python tools/docs.py"

@@ -59,7 +59,7 @@ class Summary:
     files: int = 0  # read
     known: int = 0  # left alone, because a run is through with them
     others: int = 0  # objects under the source that are no chunks of raw events
-    quarantined: list[str] = field(default_factory=list)  # left out, because they cannot be read
+    quarantined: dict[str, str] = field(default_factory=dict)  # left out, by path: why they cannot be read
     lines: int = 0
     inserted: int = 0
     duplicate: int = 0
@@ -145,15 +145,17 @@ class _Run:
     def _list(self) -> list[RawFile]:
         with self.progress.step("list") as step:
             listing = list_files(self.lake.spark, self.sources, begin=self.limits.begin, end=self.limits.end)
-            with self._errors():
-                if not self._has_tables:
-                    self.lake.look()
-                    create_missing_tables(self.lake)
-                    self._has_tables = True
-                done = ingested_versions(self.lake, [file.path for file in listing.files])
+            others = f", {listing.others:,} others left alone" if listing.others else ""
+            step.note(f"{len(listing.files):,} files{others}")
+        with self._errors(), self.progress.step("lake") as step:
+            if not self._has_tables:
+                self.lake.look()
+                create_missing_tables(self.lake)
+                self._has_tables = True
+            done = ingested_versions(self.lake, [file.path for file in listing.files])
             new = [file for file in listing.files if file.version not in done]
             self.summary.known, self.summary.others = len(listing.files) - len(new), listing.others
-            step.note(f"{len(new):,} new files" + "".join(_left_alone(self.summary)))
+            step.note(f"{len(new):,} files are new")
         return new
 
     def _take(self, files: Sequence[RawFile], which: str) -> bool:
@@ -187,7 +189,7 @@ class _Run:
 
     def _leave_out(self, files: Sequence[RawFile], error: BrokenFileError) -> list[RawFile]:
         (broken,) = (file for file in files if file.path == error.path)
-        self.summary.quarantined.append(broken.path)
+        self.summary.quarantined[broken.path] = str(error)
         if len(self.summary.quarantined) > _MOST_BROKEN:
             raise SourceError(
                 f"{error} More than {_MOST_BROKEN} objects are like that, so nothing more is left out; look at them."
@@ -196,8 +198,3 @@ class _Run:
         row |= {"modified_at": broken.modified_at, "ingested_at": datetime.now(UTC)}
         record_files(self.lake, [row], run_id=self.summary.run_id)
         return [file for file in files if file is not broken]
-
-
-def _left_alone(summary: Summary) -> list[str]:
-    known = [f", {summary.known:,} done before"] if summary.known else []
-    return known + ([f", {summary.others:,} others left alone"] if summary.others else [])

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
@@ -20,13 +20,31 @@ if TYPE_CHECKING:
 
     from parsely_spark.tables.catalog import Lake
 
+
+class Work(NamedTuple):
+    """A piece of work that a table may have once.
+
+    To Delta, an application and its version: it skips a commit whose version is not higher than that of the last one of
+    the application, and lets only one of two at the same time through.
+
+    Attributes:
+        on: what is worked on.
+        number: at least 1; the same for every repetition, higher for what follows.
+    """
+
+    on: str
+    number: int
+
+    @property
+    def app(self) -> str:
+        """The application id."""
+        return f"parsely_spark {self.on}"
+
+
 RUN = "run_id"  # what every commit of ours says of itself
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
-# Delta skips a commit of this application whose version is not higher than that of the last one, and lets only one
-# of two at the same time through. The version is the number of the work.
-_APP = "parsely_spark"
 
 # What Delta says when another writer was quicker. It has changed nothing then.
 _CONFLICTS = (
@@ -76,18 +94,29 @@ def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
 
 def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> None:
     """Append *rows*, which cannot get in the way of another writer."""
-    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
+    _write(lake, table, rows, "append", says)
+
+
+def overwrite(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> int:
+    """Put *rows* in the place of all that is in *table*, in one commit; return how many they are."""
+    _write(lake, table, rows, "overwrite", says)
+    (commit,) = (commit for commit in history(lake, table, 20) if said(commit) == says)
+    return int(commit["operationMetrics"]["numOutputRows"])
+
+
+def _write(lake: Lake, table: str, rows: DataFrame, mode: str, says: Mapping[str, object]) -> None:
+    writer = rows.write.format("delta").mode(mode).option("userMetadata", json.dumps(dict(says)))
     writer.saveAsTable(lake.name_of(table))
 
 
-def append_once(lake: Lake, table: str, rows: DataFrame, *, work: int, says: Mapping[str, object]) -> int | None:
+def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
     """Append *rows* unless the table has had this *work* or a later one.
 
     Args:
         lake: where the table is.
         table: its name.
         rows: the rows.
-        work: the number of what the commit does, at least 1: the same for every repetition, higher for what follows.
+        work: what the commit does.
         says: what the commit tells of itself; unlike that of any other commit.
 
     Returns:
@@ -95,7 +124,7 @@ def append_once(lake: Lake, table: str, rows: DataFrame, *, work: int, says: Map
     """
     metadata = json.dumps(dict(says))
     writer = rows.write.format("delta").mode("append").option("userMetadata", metadata)
-    writer.option("txnAppId", _APP).option("txnVersion", work).saveAsTable(lake.name_of(table))
+    writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
     for commit in history(lake, table, 20):
         if commit["userMetadata"] == metadata:
             return int(commit["operationMetrics"]["numOutputRows"])
@@ -103,11 +132,11 @@ def append_once(lake: Lake, table: str, rows: DataFrame, *, work: int, says: Map
 
 
 @contextmanager
-def merging(lake: Lake, *, says: Mapping[str, object], work: int | None = None) -> Iterator[None]:
+def merging(lake: Lake, *, says: Mapping[str, object], work: Work | None = None) -> Iterator[None]:
     """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*."""
     settings = {_METADATA: json.dumps(dict(says))}
     if work is not None:
-        settings |= {_APP_ID: _APP, _APP_VERSION: str(work)}
+        settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
     for key, value in settings.items():
         lake.spark.conf.set(key, value)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
@@ -13,9 +13,11 @@ from parsely_spark.errors import LakeError
 from parsely_spark.tables.catalog import EVENTS, TABLES
 from parsely_spark.tables.commits import (
     RUN,
+    Work,
     append_once,
     history,
     merging,
+    overwrite,
     said,
     until_nobody_was_quicker,
     version_of,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 # In a commit: the version of events up to which a derived table holds everything, and which table that is.
 FOLDED, FOLDED_OF = "events_version", "events_id"
-FIRST_LOAD = 1  # the number of this work
+FIRST_LOAD = Work("first load", 1)
 
 
 def create_missing_tables(lake: Lake) -> None:
@@ -110,23 +112,37 @@ def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
     """
 
     def attempt() -> int | None:
-        newest, done = version_of(lake, EVENTS.name), folded_version(lake, fold.name)
-        if done == newest:
+        events = _state_of_events(lake)
+        done = _folded(lake, fold.name, events)
+        if done == events.version:
             return 0
-        partials = summarize(_events_between(lake, done, newest), fold).persist()
-        says = {RUN: run_id, FOLDED: newest, FOLDED_OF: _id_of_events(lake)}
+        partials = summarize(_events_between(lake, done, events.version), fold).persist()
+        says = {RUN: run_id, FOLDED: events.version, FOLDED_OF: events.id}
+        work = Work(events.id, done + 1)
         try:
             if done == 0:
-                return append_once(lake, fold.name, finish(partials, fold), work=FIRST_LOAD, says=says)
-            return _merge_partials(lake, fold, partials, work=done + 1, says=says)
+                return append_once(lake, fold.name, finish(partials, fold), work=work, says=says)
+            return _merge_partials(lake, fold, partials, work=work, says=says)
         finally:
             partials.unpersist()
 
     return until_nobody_was_quicker(lake, fold.name, attempt)
 
 
+def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
+    """Make the table of *fold* again from all events, in one commit; return how many rows it has."""
+
+    def attempt() -> int:
+        events = _state_of_events(lake)
+        rows = finish(summarize(events_at(lake, events.version), fold), fold)
+        says = {RUN: run_id, FOLDED: events.version, FOLDED_OF: events.id}
+        return overwrite(lake, fold.name, rows, says=says)
+
+    return until_nobody_was_quicker(lake, fold.name, attempt)
+
+
 def _merge_partials(
-    lake: Lake, fold: Fold, partials: DataFrame, *, work: int, says: Mapping[str, object]
+    lake: Lake, fold: Fold, partials: DataFrame, *, work: Work, says: Mapping[str, object]
 ) -> int | None:
     merged = {m.name: m.merge(F.col(f"t.{m.name}"), F.col(f"s.{m.name}")) for m in fold.measures}
     update = finished(fold, lambda name: merged.get(name, F.col(f"t.{name}")))
@@ -150,7 +166,7 @@ def _events_between(lake: Lake, done: int, newest: int) -> DataFrame:
     """The events that became new after version *done* of ``events``, up to version *newest*."""
     name = lake.name_of(EVENTS.name)
     if done == 0:
-        return lake.spark.read.option("versionAsOf", newest).table(name)
+        return events_at(lake, newest)
     try:
         changes = _changes(lake, EVENTS.name, done + 1, newest)
         is_only_added_to = changes.where("_change_type <> 'insert'").isEmpty()
@@ -167,44 +183,58 @@ def _events_between(lake: Lake, done: int, newest: int) -> DataFrame:
     return changes
 
 
+def events_at(lake: Lake, version: int) -> DataFrame:
+    """The events as of a *version* of the table."""
+    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(EVENTS.name))
+
+
 def _changes(lake: Lake, table: str, first: int, last: int) -> DataFrame:
     feed = lake.spark.read.option("readChangeFeed", "true")
     return feed.option("startingVersion", first).option("endingVersion", last).table(lake.name_of(table))
+
+
+class _Events(NamedTuple):
+    """Which table of events there is, and how far it is."""
+
+    id: str
+    version: int
+
+
+def _state_of_events(lake: Lake) -> _Events:
+    detail = lake.delta(EVENTS.name).detail().select("id").collect()
+    return _Events(str(detail[0]["id"]), version_of(lake, EVENTS.name))
 
 
 def folded_version(lake: Lake, table: str) -> int:
     """The version of ``events`` that *table* holds everything up to; 0 for a table that was never written.
 
     Raises:
-        LakeError: if the table has rows but no commit says of which events.
+        LakeError: if the table has rows but no commit says of which events, or of others than those that are there.
     """
+    return _folded(lake, table, _state_of_events(lake))
+
+
+def _folded(lake: Lake, table: str, events: _Events) -> int:
     # Nearly always the newest commit tells; upkeep may have written a few since.
     for newest_commits in (5, None):
         commits = history(lake, table, newest_commits)
         if commits[0]["version"] == 0:
             return 0
         for commit in commits:
-            if FOLDED in said(commit):
-                _check_events_are_those(lake, table, said(commit))
-                return int(said(commit)[FOLDED])
+            folded = said(commit)
+            if FOLDED in folded:
+                if folded.get(FOLDED_OF) != events.id or folded[FOLDED] > events.version:
+                    raise LakeError(
+                        f"{lake.name_of(table)} was made from another table `events` than the one that is there; run "
+                        "`parsely-spark rebuild`."
+                    )
+                return int(folded[FOLDED])
             if commit["operation"] == "RESTORE":
                 break
     raise LakeError(
         f"{lake.name_of(table)} has rows, but no commit since it was made or restored says which events it "
         f"holds; run `parsely-spark rebuild --tables {table}`."
     )
-
-
-def _check_events_are_those(lake: Lake, table: str, folded: Mapping[str, object]) -> None:
-    if folded.get(FOLDED_OF) != _id_of_events(lake) or int(str(folded[FOLDED])) > version_of(lake, EVENTS.name):
-        raise LakeError(
-            f"{lake.name_of(table)} was made from another table `events` than the one that is there; run "
-            "`parsely-spark rebuild`."
-        )
-
-
-def _id_of_events(lake: Lake) -> str:
-    return str(lake.delta(EVENTS.name).detail().select("id").collect()[0]["id"])
 
 
 # --- conditions -------------------------------------------------------------------------------------------------

@@ -1,0 +1,93 @@
+"""What a setting is: a field of a frozen dataclass that says its meaning, its default and how it is checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from parsely_spark.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Check = Callable[[str, Any], None]
+    Field = dataclasses.Field[Any]
+
+
+def setting(
+    meaning: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    metavar: str | None = None,
+    example: Any = None,
+    check: Check | None = None,
+    instead_of: str | None = None,
+) -> Any:
+    """Declare one setting.
+
+    Args:
+        meaning: as the help and the documentation show it.
+        default: the value when none is given; without it the setting is required.
+        metavar: how its value is called in the usage line.
+        example: of a value, where there is no default to show.
+        check: refuses a wrong value; is given what the setting is called where the value comes from, and
+            the value, or each value of a repeatable one.
+        instead_of: the one other setting that is given where this one is not.
+    """
+    metadata = {"meaning": meaning, "metavar": metavar, "example": example}
+    return field(default=default, metadata={**metadata, "check": check, "instead_of": instead_of})
+
+
+def declared(kind: type) -> dict[str, Field]:
+    """The settings of the dataclass *kind* by name, its own before those that it shares.
+
+    The field of a setting whose name is a word of Python, such as `from`, has a _ behind it.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind) if "meaning" in f.metadata}
+    names = [name for of in kind.__mro__ for name in inspect.get_annotations(of) if name in fields]
+    return {name.removesuffix("_"): fields[name] for name in names}
+
+
+def type_of(kind: type, name: str) -> type:
+    """What a setting holds: str, int or bool; tuple, of str, for a repeatable one."""
+    hint = typing.get_type_hints(kind)[declared(kind)[name].name]
+    if typing.get_origin(hint) is tuple:
+        return tuple
+    return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
+
+
+def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
+    """Refuse a wrong *value* of the setting *name*, which is called *where* in the place it comes from."""
+    check = declared(kind)[name].metadata["check"]
+    values = value if isinstance(value, tuple) else (value,)
+    if not values:
+        raise SettingsError(f"{where} is empty; give at least one value.")
+    for one in values:
+        if isinstance(one, str) and (not one or one != one.strip()):
+            raise SettingsError(f"{where}={one!r} is empty or has white space around it; write the value alone.")
+        if check is not None and one is not None:
+            check(where, one)
+
+
+def between(least: int, most: int | None = None) -> Check:
+    """A check that a whole number is at least *least* and at most *most*."""
+
+    def check(where: str, value: int) -> None:
+        if value < least:
+            raise SettingsError(f"{where}={value} is less than {least}; give a whole number of {least} or more.")
+        if most is not None and value > most:
+            raise SettingsError(f"{where}={value} is more than {most}; give a whole number up to that.")
+
+    return check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of all: every value is checked, however the settings are made."""
+
+    def __post_init__(self) -> None:
+        for name, setting in declared(type(self)).items():
+            check_value(type(self), name, getattr(self, setting.name), where=name)

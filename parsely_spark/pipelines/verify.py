@@ -1,0 +1,169 @@
+"""Whether the tables are what they promise to be: each computed from nothing and compared with what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from parsely_spark.errors import LakeError
+from parsely_spark.storage_errors import storage_errors
+from parsely_spark.tables.catalog import EVENTS
+from parsely_spark.tables.commits import version_of
+from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.write import events_at, folded_version
+from parsely_spark.transforms.dedupe import EVENT_KEY
+from parsely_spark.transforms.fold import finish, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column, DataFrame
+
+    from parsely_spark.progress import Progress
+    from parsely_spark.tables.catalog import Lake
+    from parsely_spark.transforms.fold import Fold
+
+MOST_SHOWN = 20  # differences of a table
+_SHARES = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A row that is not as it should be.
+
+    Attributes:
+        table: the table.
+        key: what identifies the row.
+        column: the column that differs; empty where the whole row is missing, too much or there more than once.
+        stored: what is in the table.
+        expected: what the events say.
+    """
+
+    table: str
+    key: str
+    column: str = ""
+    stored: str | None = None
+    expected: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.table} {self.key}" + (f" {self.column}" if self.column else "")
+        return f"{where}: stored {self.stored}, expected {self.expected}"
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What was compared, and what was found."""
+
+    sample: float
+    rows: dict[str, int] = field(default_factory=dict)  # compared, by table
+    behind: dict[str, int] = field(default_factory=dict)  # versions of events that a table does not hold yet
+    different: dict[str, int] = field(default_factory=dict)  # rows that differ, by table
+    differences: list[Difference] = field(default_factory=list)  # the first of each table
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing differs."""
+        return not any(self.different.values())
+
+
+def run_verify(lake: Lake, progress: Progress, *, sample: float = 1.0) -> Findings:
+    """Compare what is stored with what the events say.
+
+    Args:
+        lake: where the tables are.
+        progress: is told what goes on.
+        sample: the share of the rows that are looked at, chosen by their keys: 1 is all of them.
+
+    Raises:
+        LakeError: if the tables cannot be read.
+    """
+    findings = Findings(sample=sample)
+    with storage_errors(LakeError, lake.place):
+        lake.look()
+        with progress.step(EVENTS.name) as step:
+            _check_events(lake, findings)
+            step.note(_said_of(EVENTS.name, findings))
+        for fold in FOLDS:
+            with progress.step(fold.name) as step:
+                _check_fold(lake, fold, findings)
+                step.note(_said_of(fold.name, findings))
+    return findings
+
+
+def _check_events(lake: Lake, findings: Findings) -> None:
+    events = lake.read(EVENTS.name).where(_is_in(findings.sample, EVENT_KEY))
+    copies = events.groupBy(*EVENT_KEY).count()
+    findings.rows[EVENTS.name] = events.count()
+    twice = copies.where("count > 1")
+    findings.different[EVENTS.name] = twice.count()
+    for row in twice.orderBy(*EVENT_KEY).limit(MOST_SHOWN).collect():
+        key = " ".join(f"{name}={row[name]}" for name in EVENT_KEY)
+        findings.differences.append(
+            Difference(table=EVENTS.name, key=key, stored=f"{row['count']} rows", expected="1 row")
+        )
+
+
+def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
+    version = folded_version(lake, fold.name)
+    if behind := version_of(lake, EVENTS.name) - version:
+        findings.behind[fold.name] = behind
+    names = [column.name for column in fold.groupings]
+    stored = lake.read(fold.name).where(_is_in(findings.sample, fold.key_names))
+    expected = finish(summarize(events_at(lake, version), fold), fold).where(_is_in(findings.sample, fold.key_names))
+    findings.rows[fold.name] = stored.count()
+    pairs = _different_pairs(stored, expected, names, [column.name for column in fold.columns]).persist()
+    try:
+        findings.different[fold.name] = pairs.count()
+        for row in pairs.orderBy("key").limit(MOST_SHOWN).collect():
+            for column in row["columns"]:
+                findings.differences.append(
+                    Difference(
+                        table=fold.name,
+                        key=row["key"],
+                        column=column["name"],
+                        stored=column["stored"],
+                        expected=column["expected"],
+                    )
+                )
+    finally:
+        pairs.unpersist()
+
+
+def _different_pairs(stored: DataFrame, expected: DataFrame, by: Sequence[str], columns: Sequence[str]) -> DataFrame:
+    """Rows that are on one side only or differ: ``key``, and ``columns`` with name, stored and expected text.
+
+    A row that is there twice meets its one partner twice, so rows are numbered first; the second has none.
+    """
+    numbered = [side.groupBy(*columns).count().alias(name) for side, name in ((stored, "s"), (expected, "e"))]
+    same = [F.col(f"s.{name}").eqNullSafe(F.col(f"e.{name}")) for name in by]
+    pairs = numbered[0].join(numbered[1], same, "full_outer")
+    one_side = F.col("s.count").isNull() | F.col("e.count").isNull()
+    whole_row = F.struct(
+        F.lit("").alias("name"), _rows(F.col("s.count")).alias("stored"), _rows(F.col("e.count")).alias("expected")
+    )
+    each = [F.when(~F.col(f"s.{n}").eqNullSafe(F.col(f"e.{n}")), _both(n)) for n in columns if n not in by]
+    counts = F.when(~F.col("s.count").eqNullSafe(F.col("e.count")), whole_row)
+    found = F.when(one_side, F.array(whole_row)).otherwise(F.array_compact(F.array(*each, counts)))
+    key = F.to_json(F.struct(*[F.coalesce(f"s.{name}", f"e.{name}").alias(name) for name in by]))
+    return pairs.select(key.alias("key"), found.alias("columns")).where(F.size("columns") > 0)
+
+
+def _both(name: str) -> Column:
+    stored, expected = (F.to_json(F.struct(F.col(f"{side}.{name}").alias(name))) for side in "se")
+    return F.struct(F.lit(name).alias("name"), stored.alias("stored"), expected.alias("expected"))
+
+
+def _rows(count: Column) -> Column:
+    return F.concat(F.coalesce(count, F.lit(0)).cast("string"), F.lit(" rows"))
+
+
+def _is_in(sample: float, key: Sequence[str]) -> Column:
+    return F.pmod(F.xxhash64(*key), F.lit(_SHARES)) < round(sample * _SHARES)
+
+
+def _said_of(table: str, findings: Findings) -> str:
+    behind = findings.behind.get(table)
+    late = f"; {behind} versions of events are not in it yet, run `parsely-spark batch`" if behind else ""
+    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{late}"

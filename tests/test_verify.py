@@ -1,0 +1,95 @@
+"""What `verify` finds and what `rebuild` mends."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from pyspark.sql import functions as F
+
+from parsely_spark.pipelines.batch import Limits, run_batch
+from parsely_spark.pipelines.rebuild import run_rebuild
+from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.progress import Progress
+from parsely_spark.tables.catalog import Lake
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+QUIET = Progress(is_terminal=False)
+
+
+@pytest.fixture(scope="module")
+def fed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake that was fed in three runs, the latest hours first."""
+    folder = tmp_path_factory.mktemp("fed")
+    generate(folder / "bucket", events=1500, hours=6, seed=3)
+    lake = Lake(spark, str(folder / "lake"))
+    hours = sorted("/".join(hour.parts[-4:]) for hour in (folder / "bucket/events").glob("*/*/*/*"))
+    bounds = [None, hours[2], hours[4], None]
+    for begin, end in reversed(list(pairwise(bounds))):
+        run_batch(lake, [f"file:{folder}/bucket/events"], QUIET, Limits(begin=begin, end=end))
+    return lake
+
+
+def test_a_lake_fed_in_any_order_is_right(fed: Lake) -> None:
+    findings = run_verify(fed, QUIET)
+    assert findings.differences == []
+    assert findings.is_right
+    assert findings.rows == {table: fed.read(table).count() for table in ("events", "sessions")}
+
+
+def test_a_sample_looks_at_some_rows(fed: Lake) -> None:
+    findings = run_verify(fed, QUIET, sample=0.3)
+    assert findings.is_right
+    sessions = fed.read("sessions").count()
+    assert 0.15 * sessions < findings.rows["sessions"] < 0.45 * sessions
+
+
+def test_what_was_changed_by_hand_is_named_and_mended(fed: Lake) -> None:
+    keys = [row["session_key"] for row in fed.read("sessions").orderBy("session_key").limit(3).collect()]
+    changed, deleted, copied = keys
+    before = fed.read("sessions").where(F.col("session_key") == changed).collect()[0]
+    sessions = fed.delta("sessions")
+    sessions.update(F.col("session_key") == changed, {"engaged_s": F.lit(99_999)})
+    sessions.delete(F.col("session_key") == deleted)
+    again = fed.read("sessions").where(F.col("session_key") == copied)
+    again.write.format("delta").mode("append").saveAsTable(fed.name_of("sessions"))
+
+    findings = run_verify(fed, QUIET)
+
+    assert findings.different == {"events": 0, "sessions": 3}
+    found = {(d.table, d.key.split('"')[3], d.column): (d.stored, d.expected) for d in findings.differences}
+    assert found == {
+        ("sessions", changed, "engaged_s"): ('{"engaged_s":99999}', f'{{"engaged_s":{before["engaged_s"]}}}'),
+        ("sessions", deleted, ""): ("0 rows", "1 rows"),
+        ("sessions", copied, ""): ("2 rows", "1 rows"),
+    }
+    rows = run_rebuild(fed, (), QUIET).rows
+    assert rows == {"sessions": fed.read("sessions").count()}
+    assert run_verify(fed, QUIET).is_right
+
+
+def test_an_event_that_is_there_twice_is_named(fed: Lake, spark: SparkSession, tmp_path: Path) -> None:
+    events = fed.read("events")
+    twice = events.orderBy("event_id").limit(1)
+    lake = Lake(spark, str(tmp_path / "lake"))
+    lake.create_missing("events")
+    lake.create_missing("sessions")
+    events.union(twice).write.format("delta").mode("append").saveAsTable(lake.name_of("events"))
+    (difference,) = run_verify(lake, QUIET).differences[:1]
+    (row,) = twice.collect()
+    assert (difference.table, difference.stored) == ("events", "2 rows")
+    assert f"event_id={row['event_id']}" in difference.key
+
+
+def test_after_a_rebuild_runs_go_on_from_there(fed: Lake, tmp_path: Path) -> None:
+    run_rebuild(fed, ("sessions",), QUIET)
+    generate(tmp_path / "bucket", events=300, hours=1, seed=4)
+    summary = run_batch(fed, [f"file:{tmp_path}/bucket/events"], QUIET)
+    assert summary.inserted == 300
+    assert run_verify(fed, QUIET).is_right
