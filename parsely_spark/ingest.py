@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.ledger import record_files
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
-from parsely_spark.transforms.parse import parse
+from parsely_spark.transforms.parse import MOST_NAMED, parse, parse_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +28,13 @@ if TYPE_CHECKING:
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
+    _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
+
 # About 4 MB of gzip are 20,000 events, 70 MB of JSON and 15 MB of Parquet.
 BYTES_PER_TASK = 16 * 2**20
+
+# Of smaller slices, every line is searched for fields that the schema does not know; of larger ones, a share.
+BYTES_SEEN_WHOLE, _MOST_UNSEEN = 4 * 2**20, 64
 
 _IS_EVENT = "_reason is null and not _is_blank"
 
@@ -42,6 +49,7 @@ class Ingested:
     rejected: int = 0
     blank: int = 0
     changed: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()  # fields that the schema does not know, with those found before
 
     @property
     def duplicate(self) -> int:
@@ -56,7 +64,9 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int) -> Ingested:
+def ingest_slice(
+    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, unknown: frozenset[str] = frozenset()
+) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: a run that dies in between is made good by the next one, which reads the slice again
@@ -67,54 +77,91 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
         files: the slice.
         run_id: names the run in the commits.
         number: of the slice in the run.
+        unknown: fields that the schema does not know and the run has found in earlier slices.
     """
     ingested_at = datetime.now(UTC)
-    says = {RUN: run_id, "slice": number}
-    lines = number_copies(parse(read_lines(lake.spark, files), ingested_at=ingested_at), spread=_tasks_per_cell(files))
-    # Read several times: for the counts of each object, for the cells, for the events and for the rejected lines.
-    lines = lines.persist()
-    try:
-        counts = _counts(lines)
+    with ExitStack() as until_done:
+        parts, counts, unknown = _read(lake, files, ingested_at, unknown, until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
-            return Ingested(changed=changed)
-        events = lines.where(_IS_EVENT).where("_copy = 1")
-        inserted = insert_events(lake, events, says=says)
+            return Ingested(changed=changed, unknown=unknown)
+        inserted = Counter[str]()
+        for which, (part, of_part) in enumerate(zip(parts, counts, strict=True)):
+            inserted += _insert(lake, part, of_part, {RUN: run_id, "slice": number, "part": which})
         may_crash("inserted events")
-        if sum(count["rejected"] for count in counts.values()):
-            rejected = _rejected_rows(lines.where("_copy = 1"), ingested_at)
-            insert_rows(lake, REJECTED_LINES.name, rejected, key=("line_sha256",), says=says)
+        if any(count["rejected"] for of_part in counts for count in of_part.values()):
+            for part in parts:
+                rejected = _rejected_rows(part.where("_copy = 1"), ingested_at)
+                insert_rows(lake, REJECTED_LINES.name, rejected, key=("line_sha256",), says={RUN: run_id})
         may_crash("inserted rejected lines")
-        new = _inserted_by_file(lake, events, counts, inserted, says)
-    finally:
-        lines.unpersist()
-    rows = [_ledger_row(file, counts.get(file.path, {}), new.get(file.path, 0), ingested_at) for file in files]
+    rows = [_ledger_row(file, counts, inserted[file.path], ingested_at) for file in files]
     record_files(lake, rows, run_id=run_id)
     may_crash("recorded files")
     totals = {name: sum(row[name] for row in rows) for name in ("lines", "inserted", "rejected", "blank")}
-    if totals["inserted"] != inserted:
-        raise LakeError(
-            f"{lake.name_of(EVENTS.name)}: the commit inserted {inserted:,} events, but {totals['inserted']:,} of the "
-            "run's are in it; please report this."
-        )
-    return Ingested(files=len(files), **totals)
+    return Ingested(files=len(files), unknown=unknown, **totals)
 
 
-def _counts(lines: DataFrame) -> dict[str, Mapping[str, int]]:
+def _read(
+    lake: Lake, files: Sequence[RawFile], ingested_at: datetime, unknown: frozenset[str], until_done: ExitStack
+) -> tuple[list[DataFrame], list[_Counts], frozenset[str]]:
+    """Every line of *files* as a row: those that are read at once, those that take a second look, and their counts."""
+    spread = _tasks_per_cell(files)
+    one_in = max(1, min(_MOST_UNSEEN, sum(file.size_bytes for file in files) // BYTES_SEEN_WHOLE))
+
+    def keep(parsed: DataFrame) -> DataFrame:
+        # Read several times: for the counts, for the cells, for the events and for the rejected lines.
+        rows = number_copies(parsed, spread=spread).persist()
+        until_done.callback(rows.unpersist)
+        return rows
+
+    while True:
+        read = read_lines(lake.spark, files)
+        lines = keep(parse(read, ingested_at=ingested_at, unknown=sorted(unknown), look_at_one_in=one_in))
+        counts = _count(lines)
+        found = {name for count in counts.values() for names in count["unknown"] for name in names}
+        if found <= unknown or len(unknown) > MOST_NAMED:
+            break
+        # Every event of a version of the record has its fields, so that some lines tell of all.
+        unknown |= found
+        lines.unpersist()
+    if not any(count["refused"] for count in counts.values()):
+        return [lines], [counts], unknown
+    is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
+    refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source")
+    parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
+    return parts, [_count(part) for part in parts], unknown
+
+
+def _count(lines: DataFrame) -> _Counts:
     """What the lines of each object are, by its path."""
     is_event = F.expr(_IS_EVENT)
     rows = lines.groupBy("source").agg(
         F.count("*").alias("lines"),
         F.count_if("_is_blank").alias("blank"),
         F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
+        F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
         F.count_if(is_event & (F.col("_copy") == 1)).alias("kept"),
+        F.collect_set("_unknown").alias("unknown"),
     )
     return {row["source"]: row.asDict() for row in rows.collect()}
 
 
+def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:
+    """Insert the events of *lines* that are new; return how many those were, by path of the object."""
+    events = lines.where(_IS_EVENT).where("_copy = 1")
+    inserted = insert_events(lake, events, says=says)
+    by_file = _inserted_by_file(lake, events, counts, inserted, says)
+    if sum(by_file.values()) != inserted:
+        raise LakeError(
+            f"{lake.name_of(EVENTS.name)}: the commit inserted {inserted:,} events, but {sum(by_file.values()):,} of "
+            "the slice's are in it; please report this."
+        )
+    return Counter(by_file)
+
+
 def _inserted_by_file(
-    lake: Lake, events: DataFrame, counts: Mapping[str, Mapping[str, int]], inserted: int, says: Mapping[str, object]
+    lake: Lake, events: DataFrame, counts: _Counts, inserted: int, says: Mapping[str, object]
 ) -> dict[str, int]:
     """How many events of each object were new, by its path."""
     if inserted == 0:
@@ -126,8 +173,9 @@ def _inserted_by_file(
     return {row["source"]: row["count"] for row in rows}
 
 
-def _ledger_row(file: RawFile, count: Mapping[str, int], inserted: int, ingested_at: datetime) -> dict[str, Any]:
-    lines, rejected, blank = (count.get(name, 0) for name in ("lines", "rejected", "blank"))
+def _ledger_row(file: RawFile, parts: Sequence[_Counts], inserted: int, ingested_at: datetime) -> dict[str, Any]:
+    counts = [part[file.path] for part in parts if file.path in part]
+    lines, rejected, blank = (sum(count[name] for count in counts) for name in ("lines", "rejected", "blank"))
     return {
         "path": file.path,
         "size_bytes": file.size_bytes,

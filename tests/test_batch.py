@@ -13,14 +13,18 @@ import pytest
 from oracle import Ledger, read_lines, sessions, unique_events
 from pyspark.sql import functions as F
 
+from parsely_spark import ingest
 from parsely_spark.columns import NOT_A_BOT, bot_words
 from parsely_spark.pipelines.batch import Summary, run_batch
 from parsely_spark.progress import Progress
+from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.tables.catalog import Lake
 from parsely_spark.tables.commits import version_of
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyspark.sql import SparkSession
 
 QUIET = Progress(is_terminal=False)
@@ -48,6 +52,22 @@ def is_bot(user_agent: str | None, ua_browser: str | None) -> bool:
     return any(word in text for word in bot_words())
 
 
+def drifted(lines: list[bytes]) -> Iterator[bytes]:
+    """The events again under other ids, with fields that nobody announced and values of other types."""
+    for number, line in enumerate(lines):
+        event = json.loads(line) | {"event_id": f"drift-{number}", "reader_mood": {"score": number}}
+        event |= [{"ip_lat": "north"}, {"weather": "rain"}, {"engaged_time_inc": "7"}][number % 3]
+        yield json.dumps(event).encode() + b"\n"
+
+
+def rescued(sent: dict[str, Any]) -> dict[str, str] | None:
+    """What of an event no column holds, each value as text."""
+    lost = {"ip_lat"} & {name for name, value in sent.items() if value == "north"}
+    lost |= sent.keys() - {field.name for field in EVENT_FIELDS} - {"session_key", "event_at", "date", "hour"}
+    texts = {name: sent[name] if isinstance(sent[name], str) else json.dumps(sent[name]) for name in lost}
+    return {name: text.replace(" ", "") for name, text in texts.items()} or None
+
+
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small realistic bucket with a file of junk in it."""
@@ -56,6 +76,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hour = next(iter(sorted((out / "events").glob("*/*/*/*"))))
     with gzip.open(hour / "junk.gz", "wb") as junk:
         junk.write(b"\n".join(JUNK) + b"\n")
+    with gzip.open(hour / "drift.gz", "wb") as drift:
+        drift.writelines(drifted(gzip.decompress(min(hour.glob("*.gz")).read_bytes()).splitlines()))
     (hour / "_SUCCESS").touch()
     (out / "events" / "README.txt").write_text("not a chunk")
     return out
@@ -96,6 +118,7 @@ def test_every_line_is_accounted_for(filled: tuple[Lake, Summary], expected: Led
     assert summary.lines == expected.lines
     assert (summary.inserted, summary.duplicate) == (len(expected.events), expected.duplicate)
     assert (summary.rejected, summary.blank) == (expected.rejected, expected.blank)
+    assert summary.unknown_fields == ["reader_mood", "weather"]
     assert summary.others == 1
 
 
@@ -112,7 +135,9 @@ def test_events_hold_each_event_once_with_the_values_that_were_sent(
         sent = expected.events[(row["apikey"], row["event_id"])]
         actual = row.asDict()
         assert actual.pop("is_bot") == is_bot(sent.get("user_agent"), sent.get("ua_browser"))
-        assert actual.pop("_rescued") is None
+        kept = actual.pop("_rescued")
+        assert (kept and json.loads(kept)) == rescued(sent)
+        sent = {name: None if value == "north" else value for name, value in sent.items()}
         assert actual.pop("event_at") == round(sent["event_at"].timestamp() * 1000)
         assert actual.pop("date") == sent["date"].isoformat()
         given = actual.pop("extra_data")
@@ -132,6 +157,25 @@ def test_sessions_equal_the_oracle_row_for_row_and_column_for_column(
     for row in wanted.values():
         row |= {name: round(row[name].timestamp() * 1000) for name in ("started_at", "ended_at")}
     assert actual == wanted
+
+
+def test_a_field_that_a_share_of_the_lines_shows_is_rescued_from_all(
+    spark: SparkSession, empty_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large slices are searched line by line nowhere; one sight of the name is enough."""
+    monkeypatch.setattr(ingest, "BYTES_SEEN_WHOLE", 1)
+    hour = tmp_path / "events/2026/01/15/00"
+    hour.mkdir(parents=True)
+    seen_at = datetime(2026, 1, 15, tzinfo=UTC).timestamp() * 1000
+    event = {"apikey": "a.example", "timestamp_info_nginx_ms": int(seen_at)}
+    with gzip.open(hour / "chunk.gz", "wb") as chunk:
+        for number in range(1000):
+            chunk.write(json.dumps(event | {"event_id": str(number), "reader_mood": number}).encode() + b"\n")
+    shutil.copytree(empty_lake, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    assert run_batch(lake, [str(tmp_path)], QUIET).unknown_fields == ["reader_mood"]
+    kept = {row["event_id"]: row["_rescued"] for row in lake.read("events").collect()}
+    assert kept == {str(number): f'{{"reader_mood":"{number}"}}' for number in range(1000)}
 
 
 def test_a_rejected_line_is_kept_with_its_reason(filled: tuple[Lake, Summary]) -> None:

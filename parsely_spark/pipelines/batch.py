@@ -20,6 +20,7 @@ from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
 from parsely_spark.tables.write import create_missing_tables, fold_new_events
+from parsely_spark.transforms.parse import MOST_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,7 @@ class Summary:
     duplicate: int = 0
     rejected: int = 0
     blank: int = 0
+    unknown_fields: list[str] = field(default_factory=list)  # that the schema does not know; their values are rescued
     rows_touched: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -105,6 +107,7 @@ class _Run:
         self._has_tables = False
         self._changes: Counter[str] = Counter()
         self._slices = 0
+        self._unknown: frozenset[str] = frozenset()
 
     def ingest_what_is_new(self) -> None:
         """List, and take what no run is through with, slice by slice; begin again when an object changes meanwhile."""
@@ -164,7 +167,9 @@ class _Run:
             try:
                 with self._errors(), self.progress.step(f"events {which}" if which != "1/1" else "events") as step:
                     self._slices += 1
-                    took = ingest_slice(self.lake, files, run_id=self.summary.run_id, number=self._slices)
+                    took = ingest_slice(
+                        self.lake, files, run_id=self.summary.run_id, number=self._slices, unknown=self._unknown
+                    )
                     self._add(took)
                     step.note(took.note)
                 return self._stayed(took.changed)
@@ -175,6 +180,8 @@ class _Run:
         return True
 
     def _add(self, took: Ingested) -> None:
+        self._unknown = took.unknown
+        self.summary.unknown_fields = sorted(took.unknown)[:MOST_NAMED]
         for name in ("files", "lines", "inserted", "duplicate", "rejected", "blank"):
             setattr(self.summary, name, getattr(self.summary, name) + getattr(took, name))
 

@@ -13,8 +13,11 @@ from pyspark.sql import functions as F
 from parsely_spark import columns
 from parsely_spark.checks import require_columns
 from parsely_spark.schema import event_struct
+from parsely_spark.transforms import tolerant
+from parsely_spark.transforms.tolerant import CORRUPT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
@@ -25,7 +28,7 @@ WHITE_SPACE = " \t\r\n\f\v"
 # Why a line is not an event, in the order in which the questions are asked.
 REASONS = {
     "not_utf8": "The bytes are not UTF-8.",
-    "not_an_object": "The line is not exactly one JSON object that keeps to the field types.",
+    "not_an_object": "The line is not exactly one JSON object.",
     "no_apikey": "The event names no site.",
     "no_time": "Neither timestamp_info_nginx_ms nor ts_action holds a time.",
     "time_out_of_range": "The server time lies before 2010 or more than a day after the ingestion.",
@@ -33,11 +36,13 @@ REASONS = {
 
 JSON_OPTIONS = {
     "mode": "PERMISSIVE",
-    "columnNameOfCorruptRecord": "_corrupt",
+    "columnNameOfCorruptRecord": CORRUPT,
     "allowSingleQuotes": "false",
     "allowNonNumericNumbers": "false",
 }
 
+# Of more unknown fields than this, each line is asked which it has; fewer get a place in what is read of every line.
+MOST_NAMED = 100
 
 # The fields that decide whether a line is an event, which, and when.
 _JUDGED_BY = (
@@ -46,29 +51,78 @@ _JUDGED_BY = (
 )
 
 
-def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
+def parse(
+    lines: DataFrame, *, ingested_at: datetime, unknown: Collection[str] = (), look_at_one_in: int = 1
+) -> DataFrame:
     """Read each line as an event, or say why it cannot be one.
+
+    A line with a value that is not of its field's type is `not_an_object` here; `parse_again` tells which of those are.
 
     Args:
         lines: ``value`` (string, one line without its end); other columns pass through.
         ingested_at: when the run reads, UTC; an event from more than a day later is refused.
+        unknown: fields that are sent although the schema does not know them; they are rescued.
+        look_at_one_in: in one line of how many to look for names that the schema does not know.
 
     Returns:
         The columns of *lines* without ``value``, and ``_line`` (the line, where it is no event), ``_line_hash``
-        (bigint), ``_is_blank``, ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields,
-        ``event_at``, ``session_key``, ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one row.
+        (bigint), ``_unknown`` (array<string>, the names found, where it was looked), ``_is_blank``, ``_reason`` (a key
+        of `REASONS`; null for an event or a blank), the 122 fields, ``event_at``, ``session_key``, ``is_bot``,
+        ``_rescued``, ``date`` and ``hour``. Every line gives one row.
 
     Raises:
         MissingColumnsError: if ``value`` is absent.
     """
     require_columns(lines, ("value",), step="parse")
+    struct, rescued = event_struct(), F.lit(None).cast("string")
+    names = {name.lower() for name in (*struct.names, *unknown)}
+    if len(names) < len(struct) + len(unknown) or len(unknown) > MOST_NAMED:
+        # Names that differ by case alone are one to Spark. It is rare, so it may cost another look at each line.
+        rescued = tolerant.rescued_unknown(_json_text("_line"))
+    elif unknown:
+        for name in unknown:
+            struct = struct.add(name, "string")
+        rescued = F.nullif(F.to_json(F.struct(*[F.col("_record")[name].alias(name) for name in unknown])), F.lit("{}"))
+    record = F.from_json(_json_text("value"), struct.add(CORRUPT, "string"), JSON_OPTIONS)
     kept = [name for name in lines.columns if name != "value"]
-    fields = event_struct().names
-    record = F.from_json(_json_text("value"), event_struct().add("_corrupt", "string"), JSON_OPTIONS)
-    # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
     read = lines.select(*kept, F.col("value").alias("_line"), record.alias("_record"))
+    return _judge(read, kept, rescued, _unknown_names(look_at_one_in), ingested_at)
+
+
+def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
+    """Read value by value the lines that `parse` calls `not_an_object`: those that are one become events.
+
+    Args:
+        lines: ``value`` (string); other columns pass through.
+        ingested_at: as for `parse`.
+
+    Returns:
+        The columns that `parse` returns.
+
+    Raises:
+        MissingColumnsError: if ``value`` is absent.
+    """
+    require_columns(lines, ("value",), step="parse_again")
+    kept = [name for name in lines.columns if name != "value"]
+    texts = tolerant.texts(_json_text("value"), JSON_OPTIONS).alias("_texts")
+    read = lines.select(*kept, F.col("value").alias("_line"), texts)
+    read = read.select("*", tolerant.record(F.col("_texts")).alias("_record"))
+    rescued = tolerant.rescued(_json_text("_line"), F.col("_texts"), F.col("_record"))
+    return _judge(read, kept, rescued, F.lit(None).cast("array<string>"), ingested_at)
+
+
+def _unknown_names(one_in: int) -> Column:
+    known = F.array(*[F.lit(name) for name in event_struct().names])
+    names = F.array_except(F.json_object_keys(_json_text("_line")), known)
+    return F.when((F.pmod("_line_hash", F.lit(one_in)) == 0) & (F.size(names) > 0), names)
+
+
+def _judge(read: DataFrame, kept: list[str], rescued: Column, unknown: Column, ingested_at: datetime) -> DataFrame:
+    # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
+    fields = event_struct().names
     judged = (
         read.select("*", *[F.col(f"_record.{name}").alias(name) for name in _JUDGED_BY], _is_blank().alias("_is_blank"))
+        .withColumn("_line_hash", F.xxhash64("_line"))
         .withColumn("event_id", _event_id())
         .withColumn("_said_ms", columns.server_ms())
         # Nothing is computed from an unusable time: arithmetic on outside numbers overflows, and that ends a run.
@@ -84,11 +138,12 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     return judged.select(
         *kept,
         F.when(is_kept, F.col("_line")).alias("_line"),
-        F.xxhash64("_line").alias("_line_hash"),
+        "_line_hash",
+        unknown.alias("_unknown"),
         "_is_blank",
         "_reason",
         *[F.col("event_id") if name == "event_id" else F.col(f"_record.{name}") for name in fields],
-        *_computed_columns(),
+        *_computed_columns(rescued),
     )
 
 
@@ -138,14 +193,14 @@ def _is_blank() -> Column:
     return is_bad & (F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "")
 
 
-def _computed_columns() -> list[Column]:
+def _computed_columns(rescued: Column) -> list[Column]:
     event_ms = F.col("_ms")
     is_event = F.col("_reason").isNull() & ~F.col("_is_blank")
     computed = {
         "event_at": F.timestamp_millis(event_ms),
         "session_key": columns.tracker_session_key(F.col("_server_ms")),
         "is_bot": columns.is_bot(F.col("_agent")),
-        "_rescued": F.lit(None).cast("string"),
+        "_rescued": rescued,
         "date": columns.utc_date(event_ms),
         "hour": columns.utc_hour(event_ms),
     }
