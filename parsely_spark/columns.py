@@ -23,6 +23,7 @@ ACTION_MAY_TRAIL_SERVER = timedelta(days=7)  # app batches are sent when the pho
 ACTION_MAY_LEAD_SERVER = timedelta(hours=1)
 SESSION_MAY_TRAIL_SERVER = timedelta(hours=48)
 SESSION_MAY_LEAD_SERVER = timedelta(hours=1)
+LONGEST_SILENCE = timedelta(minutes=30)  # inside a session of an app that sends no session fields
 MAX_ENGAGED_S = 86_400  # trackers send at most 3,600 s at a time; a day is a broken counter
 
 STANDARD_ACTIONS = ("pageview", "heartbeat", "videostart", "vheartbeat", "conversion")

@@ -118,6 +118,8 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
         "spark.ui.showConsoleProgress": "false",
+        # To note the line of Python behind each Column costs more than to make it, and a fold has thousands.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Delta reads a table's log in 50 tasks. Ours have some thousand files, and each task has its fixed cost.
         "spark.databricks.delta.snapshotPartitions": "8",
         # Of the driver, from its first lines on. The executors, whose logs nobody sees by chance, keep theirs.

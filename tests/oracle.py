@@ -221,14 +221,36 @@ def tracker_session(fields: Fields) -> tuple[str, Cell] | None:
 
 
 def sessions(events: Iterable[Fields], is_bot: BotRule) -> dict[str, Fields]:
-    """Fold unique *events* into one row per tracker session, by session_key."""
+    """Fold unique *events* into one row per session, by session_key."""
     members: dict[str, list[Fields]] = defaultdict(list)
     cells: dict[str, Cell] = {}
+    unnamed: dict[tuple[str, str], list[Fields]] = defaultdict(list)
     for event in events:
         if session := tracker_session(event):
             key, cells[key] = session
             members[key].append(event)
-    return {key: _session_row(key, cells[key], some, is_bot) for key, some in members.items()}
+        elif event.get("visitor_site_id") not in NOBODY:
+            unnamed[event["apikey"], event["visitor_site_id"]].append(event)
+    rows = {key: _session_row(key, cells[key], some, is_bot) for key, some in members.items()}
+    for (apikey, visitor), theirs in unnamed.items():
+        for some in _without_long_silence(theirs):
+            start = some[0]["event_at"]
+            name = f"{apikey}_idle_{visitor}_{(start - EPOCH) // timedelta(milliseconds=1)}"
+            key = md5(name.encode()).hexdigest()
+            rows[key] = _session_row(key, (start.date(), start.hour), some, is_bot)
+            rows[key] |= {"session_source": "idle", "session_id": None, "session_timestamp": None}
+    return rows
+
+
+def _without_long_silence(events: list[Fields]) -> Iterator[list[Fields]]:
+    """Cut the *events* of a visitor where more than 30 minutes pass between two of them."""
+    chain: list[Fields] = []
+    for event in sorted(events, key=lambda event: event["event_at"]):
+        if chain and event["event_at"] - chain[-1]["event_at"] > timedelta(minutes=30):
+            yield chain
+            chain = []
+        chain.append(event)
+    yield chain
 
 
 def _session_row(key: str, cell: Cell, events: list[Fields], is_bot: BotRule) -> Fields:
@@ -243,7 +265,7 @@ def _session_row(key: str, cell: Cell, events: list[Fields], is_bot: BotRule) ->
     row: Fields = {name: first.get(name) for name in ("apikey", "visitor_site_id", "session_id")}
     row |= {
         "session_key": key,
-        "session_timestamp": first["session_timestamp"],
+        "session_timestamp": first.get("session_timestamp"),
         "session_source": "tracker",
         "started_at": first["event_at"],
         "ended_at": last["event_at"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError, MissingColumnsError
+from parsely_spark.tables import folding
 from parsely_spark.tables.catalog import EVENTS, Lake
 from parsely_spark.tables.commits import version_of
+from parsely_spark.tables.folding import fold_new_events, from_nothing, rebuild_fold, state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.folds.sessions import SESSIONS
-from parsely_spark.tables.write import fold_new_events, folded_version, insert_events
+from parsely_spark.tables.write import insert_events
 from parsely_spark.transforms.fold import combine, finish, summarize
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ def events(spark: SparkSession, *given: dict[str, Any]) -> DataFrame:
             "event_id": f"e{number}",
             "action": "pageview",
             "visitor_site_id": "v",
-            "session_key": f"key of {fields.get('session_id', 1)}",
+            "session_key": f"key of {fields.get('session_id', 1)}" if fields.get("session", True) else None,
             "session_id": 1,
             "session_timestamp": int(NOON.timestamp() * 1000),
             "timestamp_info_nginx_ms": int(at.timestamp() * 1000),
@@ -52,7 +55,9 @@ def events(spark: SparkSession, *given: dict[str, Any]) -> DataFrame:
 
 one_event = st.fixed_dictionaries(
     {
-        "at": st.integers(0, 5),
+        # The silences between neighbours are often exactly the longest that a run may have, or a second more.
+        "at": st.builds(lambda slot, more: slot * 1800 + more, st.integers(0, 6), st.integers(0, 1)),
+        "session": st.sampled_from([True, False, False]),
         "session_id": st.integers(1, 3),
         "action": st.sampled_from(["pageview", "heartbeat", "videostart", "vheartbeat", "conversion", "vote", None]),
         "engaged_time_inc": st.sampled_from([None, 0, 5, 3600, -1, 10**6]),
@@ -76,15 +81,15 @@ def test_the_fold_of_a_union_is_the_combination_of_the_folds(
     number = F.substring("event_id", 2, 9).cast("int")
     part_of = F.element_at(F.array(*[F.lit(part) for part in parts]), number + 1)
     folded = [summarize(everything.where(part_of == part), fold) for part in range(3)]
-    combined = combine(combine(folded[2], folded[0], fold), folded[1], fold)
-    expected = finish(summarize(everything, fold), fold)
+    combined = combine(folded[2].unionByName(folded[0]).unionByName(folded[1]), fold)
+    expected = finish(combine(summarize(everything, fold), fold), fold)
     assert_df_equality(finish(combined, fold), expected, ignore_row_order=True, ignore_nullable=True)
 
 
 @pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
 def test_a_fold_gives_the_columns_it_declares(spark: SparkSession, fold: Any) -> None:
     """Names, order and types of the computed rows are those that the table is created with."""
-    rows = finish(summarize(events(spark, {}), fold), fold)
+    rows = finish(combine(summarize(events(spark, {}), fold), fold), fold)
     assert [(f.name, f.dataType.simpleString()) for f in rows.schema] == [(c.name, c.type) for c in fold.columns]
 
 
@@ -105,12 +110,78 @@ def test_a_run_that_believes_nothing_was_folded_cannot_fold_again(
     """The commit itself refuses: even a writer that misses the progress of another adds nothing."""
     for number in range(rounds):
         insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
-        before = folded_version(lake, "sessions")
+        before = state_of(lake, "sessions")
         fold_new_events(lake, SESSIONS, run_id="1")
     answers = iter([before])  # what it was before the other writer; the truth from then on
-    monkeypatch.setattr("parsely_spark.tables.write.folded_version", lambda *of: next(answers, folded_version(*of)))
+    monkeypatch.setattr(folding, "state_of", lambda *of: next(answers, None) or state_of(*of))
     assert fold_new_events(lake, SESSIONS, run_id="2") == 0
+    assert list(answers) == []
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [rounds]
+
+
+def test_a_table_that_was_made_again_meanwhile_gets_nothing_twice(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold that began before the rebuild is refused, and a rebuild can be repeated."""
+    for number in range(2):
+        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
+        before = state_of(lake, "sessions") if number else None
+        fold_new_events(lake, SESSIONS, run_id="1")
+    lake.delta("sessions").delete()
+    assert rebuild_fold(lake, SESSIONS, run_id="2") == 1
+    lake.delta("sessions").delete()
+    assert rebuild_fold(lake, SESSIONS, run_id="3") == 1
+    answers = iter([before])
+    monkeypatch.setattr(folding, "state_of", lambda *of: next(answers, None) or state_of(*of))
+    assert fold_new_events(lake, SESSIONS, run_id="4") == 0
+    assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
+
+
+IDLE = {"session": False, "session_id": None, "session_timestamp": None}
+
+
+def minutes(lake: Lake) -> list[tuple[int, int, int]]:
+    """The idle sessions: first and last minute after noon, events."""
+    rows = lake.read("sessions").where("session_source = 'idle'").orderBy("started_at")
+    since_noon = [(F.unix_seconds(name) - int(NOON.timestamp())) / 60 for name in ("started_at", "ended_at")]
+    return [(int(first), int(last), events) for first, last, events in rows.select(*since_noon, "events").collect()]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 3, 1)], ids=str)
+def test_a_silence_that_a_late_event_breaks_was_none(spark: SparkSession, lake: Lake, order: tuple[int, ...]) -> None:
+    """Whatever comes last, sessions within half an hour of each other become one, under the key of its first event."""
+    at = [0, 30, 60, 91]  # minutes; the last is a minute too late
+    for number in order:
+        one = IDLE | {"event_id": f"e{number}", "at": at[number] * 60}
+        insert_events(lake, events(spark, one), says={"run_id": str(number)})
+        fold_new_events(lake, SESSIONS, run_id=str(number))
+    assert minutes(lake) == [(0, 60, 3), (91, 91, 1)]
+    (first, _) = lake.read("sessions").orderBy("started_at").collect()
+    text = f"a.example_idle_v_{int(NOON.timestamp() * 1000)}"
+    assert first["session_key"] == md5(text.encode()).hexdigest()
+    assert (first["date"], first["hour"], first["session_id"]) == (NOON.date(), 12, None)
+    expected = from_nothing(lake, SESSIONS, version=version_of(lake, "events"))
+    assert lake.read("sessions").orderBy("started_at").collect() == expected.orderBy("started_at").collect()
+
+
+def test_idle_sessions_of_others_and_far_away_stay_as_they_are(spark: SparkSession, lake: Lake) -> None:
+    """One merge: a long run grows at its end, another visitor's and another day's are not touched."""
+    run = [IDLE | {"event_id": f"r{number}", "at": number * 1800} for number in range(100)]
+    others = [IDLE | {"event_id": "o", "visitor_site_id": "w"}, IDLE | {"event_id": "d", "at": -86400}]
+    insert_events(lake, events(spark, *run, *others, {"event_id": "tracked"}), says={"run_id": "1"})
+    fold_new_events(lake, SESSIONS, run_id="1")
+    late = [IDLE | {"event_id": "late", "at": 100 * 1800}, {"event_id": "tracked too"}]
+    insert_events(lake, events(spark, *late), says={"run_id": "2"})
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 2
+    assert minutes(lake) == [(-1440, -1440, 1), (0, 0, 1), (0, 3000, 101)]
+
+
+def test_nobody_has_no_session(spark: SparkSession, lake: Lake) -> None:
+    """Ids that stand for many people are in events alone, however their sessions are named."""
+    nobody = [None, "", "OPTOUT", "00000000-0000-0000-0000-000000000000"]
+    rows = [fields | {"visitor_site_id": visitor} for visitor in nobody for fields in ({}, IDLE)]
+    insert_events(lake, events(spark, *rows), says={"run_id": "1"})
+    assert fold_new_events(lake, SESSIONS, run_id="1") == 0
 
 
 def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: Lake) -> None:

@@ -57,7 +57,9 @@ def collected(spark: SparkSession, measure: Measure, samples: list[tuple[set[int
     for name in ("a", "b", "c", "ab", "abc"):
         part = parts.where(F.col("part") == name).select("sample", F.col("m").alias(name))
         numbers = numbers.join(part, "sample", "left")
-    return numbers
+    values = F.explode(F.array("a", "b", "c")).alias("m")
+    gathered = numbers.select("sample", values).groupBy("sample").agg(measure.gather(F.col("m")).alias("gathered"))
+    return numbers.join(gathered, "sample")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,6 +79,7 @@ def test_a_measure_is_a_commutative_monoid_and_collecting_is_a_homomorphism(
         "associative": (measure.merge(a, measure.merge(b, c)), measure.merge(measure.merge(a, b), c)),
         "homomorphism": (measure.merge(a, b), F.col("ab")),
         "homomorphism of three": (measure.merge(measure.merge(a, b), c), F.col("abc")),
+        "gather": (F.col("gathered"), F.col("abc")),
     }
     frame = collected(spark, measure, samples)
     broken = [F.count_if(~left.eqNullSafe(right)).alias(law) for law, (left, right) in laws.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -173,16 +173,32 @@ def test_an_event_without_a_site_is_rejected() -> None:
         {"visitor_site_id": ""},
         {"visitor_site_id": "OPTOUT"},
         {"visitor_site_id": "00000000-0000-0000-0000-000000000000"},
-        {"session": False},
-        {"session_id": None},
-        *({"session_timestamp": never} for never in (None, 0)),
     ],
 )
-def test_nobody_and_nothing_make_no_session(change: Fields) -> None:
+def test_nobody_has_no_session(change: Fields) -> None:
     """The event itself stays."""
     event = event_of(**change)
     assert event["session_key"] is None
     assert sessions([event], lambda *_: False) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"session": False}, {"session_id": None}, *({"session_timestamp": never} for never in (None, 0))],
+)
+def test_events_that_name_no_session_form_one_until_half_an_hour_passes(change: Fields) -> None:
+    """Exactly 30 minutes are no silence; a second more is one."""
+    at = [datetime(2016, 9, 7, 23, 50, tzinfo=UTC) + timedelta(seconds=after) for after in (0, 1800, 3601)]
+    events = [event_of(**change) | {"event_at": time, "event_id": str(time)} for time in at]
+    rows = sorted(sessions(events, lambda *_: False).values(), key=lambda row: row["started_at"])
+    assert [(row["events"], row["ended_at"], row["session_source"]) for row in rows] == [
+        (2, at[1], "idle"),
+        (1, at[2], "idle"),
+    ]
+    assert [(row["date"], row["hour"], row["session_id"]) for row in rows] == [
+        (at[0].date(), 23, None),
+        (at[2].date(), 0, None),
+    ]
 
 
 def test_a_session_is_the_fold_of_its_events() -> None:

@@ -17,9 +17,10 @@ from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import version_of
+from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
-from parsely_spark.tables.write import create_missing_tables, fold_new_events
+from parsely_spark.tables.write import create_missing_tables
 from parsely_spark.transforms.parse import MOST_NAMED
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.errors import LakeError
 from parsely_spark.storage_errors import storage_errors
+from parsely_spark.tables.folding import rebuild_fold
 from parsely_spark.tables.folds import FOLDS
-from parsely_spark.tables.write import create_missing_tables, rebuild_fold
+from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
     from collections.abc import Collection

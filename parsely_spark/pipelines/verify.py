@@ -10,11 +10,9 @@ from pyspark.sql import functions as F
 from parsely_spark.errors import LakeError
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import version_of
+from parsely_spark.tables.folding import from_nothing, state_of
 from parsely_spark.tables.folds import FOLDS
-from parsely_spark.tables.write import events_at, folded_version
 from parsely_spark.transforms.dedupe import EVENT_KEY
-from parsely_spark.transforms.fold import finish, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,14 +104,13 @@ def _check_events(lake: Lake, findings: Findings) -> None:
 
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
-    version = folded_version(lake, fold.name)
-    if behind := version_of(lake, EVENTS.name) - version:
+    state = state_of(lake, fold.name)
+    if behind := state.events - state.folded:
         findings.behind[fold.name] = behind
-    names = [column.name for column in fold.groupings]
     stored = lake.read(fold.name).where(_is_in(findings.sample, fold.key_names))
-    expected = finish(summarize(events_at(lake, version), fold), fold).where(_is_in(findings.sample, fold.key_names))
+    expected = from_nothing(lake, fold, version=state.folded).where(_is_in(findings.sample, fold.key_names))
     findings.rows[fold.name] = stored.count()
-    pairs = _different_pairs(stored, expected, names, [column.name for column in fold.columns]).persist()
+    pairs = _different_pairs(stored, expected, fold.grouping_names, [column.name for column in fold.columns]).persist()
     try:
         findings.different[fold.name] = pairs.count()
         for row in pairs.orderBy("key").limit(MOST_SHOWN).collect():

@@ -92,21 +92,21 @@ def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
     raise LakeError(f"{lake.name_of(table)} has no commit that says {dict(says)}; somebody has removed it.")
 
 
+def changes(lake: Lake, table: str, first: int, last: int) -> DataFrame:
+    """The rows that came in or went with the versions *first* to *last* of *table*, by its change feed."""
+    feed = lake.spark.read.option("readChangeFeed", "true")
+    return feed.option("startingVersion", first).option("endingVersion", last).table(lake.name_of(table))
+
+
 def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> None:
     """Append *rows*, which cannot get in the way of another writer."""
-    _write(lake, table, rows, "append", says)
-
-
-def overwrite(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> int:
-    """Put *rows* in the place of all that is in *table*, in one commit; return how many they are."""
-    _write(lake, table, rows, "overwrite", says)
-    (commit,) = (commit for commit in history(lake, table, 20) if said(commit) == says)
-    return int(commit["operationMetrics"]["numOutputRows"])
-
-
-def _write(lake: Lake, table: str, rows: DataFrame, mode: str, says: Mapping[str, object]) -> None:
-    writer = rows.write.format("delta").mode(mode).option("userMetadata", json.dumps(dict(says)))
+    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
     writer.saveAsTable(lake.name_of(table))
+
+
+def overwrite(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
+    """Put *rows* in the place of all that is in *table*; arguments and result as of `append_once`."""
+    return _write_once(lake, table, rows, "overwrite", work, says)
 
 
 def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -122,8 +122,14 @@ def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Ma
     Returns:
         How many rows were written; None if the table had had the work.
     """
+    return _write_once(lake, table, rows, "append", work, says)
+
+
+def _write_once(
+    lake: Lake, table: str, rows: DataFrame, mode: str, work: Work, says: Mapping[str, object]
+) -> int | None:
     metadata = json.dumps(dict(says))
-    writer = rows.write.format("delta").mode("append").option("userMetadata", metadata)
+    writer = rows.write.format("delta").mode(mode).option("userMetadata", metadata)
     writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
     for commit in history(lake, table, 20):
         if commit["userMetadata"] == metadata:

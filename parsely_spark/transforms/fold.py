@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 from pyspark.sql import functions as F
 
 from parsely_spark.checks import require_columns
 from parsely_spark.transforms.measures import Measure
+from parsely_spark.transforms.sessionize import join_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyspark.sql import Column, DataFrame
+
+    from parsely_spark.transforms.sessionize import Runs
 
     Row = Callable[[str], Column]  # gives a column of the row at hand by its name
 
@@ -27,6 +31,7 @@ class Grouping:
     type: str
     meaning: str
     of: Callable[[], Column]
+    of_run: Callable[[Row], Column] | None = None  # where it follows from a run as a whole, not from each event
 
 
 class Key(Grouping):
@@ -68,17 +73,24 @@ class Fold:
         of: which events take part.
         columns: the columns of the table in their order. Those whose names start with an underscore are what later
             merges need.
+        runs: the rows that form by closeness in time, where the table has such.
     """
 
     name: str
     grain: str
     of: Callable[[], Column]
     columns: tuple[Grouping | Measure | Derived, ...]
+    runs: Runs | None = None
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
         """The columns by which events are gathered into rows."""
         return tuple(c for c in self.columns if isinstance(c, Grouping))
+
+    @property
+    def grouping_names(self) -> tuple[str, ...]:
+        """The names of `groupings`."""
+        return tuple(c.name for c in self.groupings)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
@@ -104,32 +116,51 @@ def summarize(events: DataFrame, fold: Fold) -> DataFrame:
         fold: the declaration of the table.
 
     Returns:
-        Keys, cell and measures of *fold*; no derived columns, which only a combined row can have.
+        Keys, cell and measures of *fold*; no derived columns, which only a combined row can have. Pieces of runs have
+        no key and no cell: only `combine` knows which of them are one row.
     """
     require_columns(events, ("event_id", "event_at"), step=f"the fold of {fold.name}")
     # Keys may be computed from columns of their own name, so they are renamed only after the aggregation.
-    keys = [column.of().cast(column.type).alias(f"_by_{column.name}") for column in fold.groupings]
+    keys = {f"_by_{column.name}": _of_event(column, fold).cast(column.type) for column in fold.groupings}
     collected = [measure.collect().alias(measure.name) for measure in fold.measures]
-    partials = events.where(fold.of()).groupBy(*keys).agg(*collected)
-    return partials.withColumnsRenamed({f"_by_{column.name}": column.name for column in fold.groupings})
+    taken = fold.of()
+    if fold.runs is not None:
+        keys["_window"] = F.when(~fold.of(), fold.runs.window())
+        taken = taken | fold.runs.of()
+    partials = events.where(taken).groupBy(*[key.alias(name) for name, key in keys.items()]).agg(*collected)
+    return partials.drop("_window").withColumnsRenamed({f"_by_{name}": name for name in fold.grouping_names})
 
 
-def combine(left: DataFrame, right: DataFrame, fold: Fold) -> DataFrame:
-    """Merge two sets of partial rows of *fold* into one, whichever holds a row.
+def _of_event(column: Grouping, fold: Fold) -> Column:
+    return column.of() if column.of_run is None else F.when(fold.of(), column.of())
+
+
+def is_piece(fold: Fold) -> Column:
+    """Whether a partial row is a piece of a run, which has no key yet."""
+    return F.col(fold.key_names[0]).isNull() if fold.runs is not None else F.lit(False)
+
+
+def combine(partials: DataFrame, fold: Fold) -> DataFrame:
+    """Merge partial rows of *fold* of which several may be for one key.
 
     Args:
-        left: partial rows as `summarize` returns them, at most one for a key.
-        right: the same.
+        partials: as `summarize` returns them, of one or of several sets of events.
         fold: the declaration of the table.
 
     Returns:
-        Partial rows, one for each key of either side.
+        Partial rows, one for each key; pieces of runs have become runs, which have keys.
     """
-    names = [column.name for column in fold.groupings]
-    same = [F.col(f"l.{name}").eqNullSafe(F.col(f"r.{name}")) for name in names]
-    keys = [F.coalesce(f"l.{name}", f"r.{name}").alias(name) for name in names]
-    merged = [m.merge(F.col(f"l.{m.name}"), F.col(f"r.{m.name}")).alias(m.name) for m in fold.measures]
-    return left.alias("l").join(right.alias("r"), same, "full_outer").select(*keys, *merged)
+    gathered = [m.gather(F.col(m.name)).alias(m.name) for m in fold.measures]
+    named = partials.where(~is_piece(fold)).groupBy(*fold.grouping_names).agg(*gathered)
+    return named.unionByName(join(partials.where(is_piece(fold)), fold)) if fold.runs is not None else named
+
+
+def join(rows: DataFrame, fold: Fold) -> DataFrame:
+    """Make runs of *rows*, which are pieces and runs of *fold*: those that come close enough become one."""
+    assert fold.runs is not None
+    by = [column.name for column in fold.groupings if column.of_run is None]
+    names = {c.name: c.of_run(F.col).cast(c.type) for c in fold.groupings if c.of_run is not None}
+    return join_runs(rows, fold.runs, by=by, names=names, measures=fold.measures)
 
 
 def finish(partials: DataFrame, fold: Fold) -> DataFrame:
@@ -139,7 +170,8 @@ def finish(partials: DataFrame, fold: Fold) -> DataFrame:
 
 def finished(fold: Fold, row: Row) -> dict[str, Column]:
     """Every column of the table, in its order, for a row whose groupings and measures *row* gives."""
+    once = cache(row)  # derived columns ask for the same ones again and again
     return {
-        column.name: column.of(row).cast(column.type) if isinstance(column, Derived) else row(column.name)
+        column.name: column.of(once).cast(column.type) if isinstance(column, Derived) else once(column.name)
         for column in fold.columns
     }

@@ -7,6 +7,8 @@ two such values become one (``merge``). The laws that make every table independe
 - commutativity: ``merge(x, y) = merge(y, x)``
 - associativity: ``merge(x, merge(y, z)) = merge(merge(x, y), z)``
 - homomorphism: ``collect(A + B) = merge(collect(A), collect(B))``
+
+``gather`` is ``merge`` of any number of values, as an aggregate.
 """
 
 from __future__ import annotations
@@ -45,6 +47,10 @@ class Measure(ABC):
     def merge(self, left: Column, right: Column) -> Column:
         """Combine two collected values; null is the identity on either side."""
 
+    @abstractmethod
+    def gather(self, values: Column) -> Column:
+        """Aggregate over collected values; null where there is none."""
+
 
 @dataclass(frozen=True)
 class Sum(Measure):
@@ -62,6 +68,9 @@ class Sum(Measure):
     def merge(self, left: Column, right: Column) -> Column:
         return F.coalesce(left + right, left, right)
 
+    def gather(self, values: Column) -> Column:
+        return F.sum(values)
+
 
 @dataclass(frozen=True)
 class Min(Measure):
@@ -75,10 +84,13 @@ class Min(Measure):
         return self.value_type
 
     def collect(self) -> Column:
-        return F.min(self.of())
+        return self.gather(self.of())
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.least(left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.min(values)
 
 
 @dataclass(frozen=True)
@@ -93,10 +105,13 @@ class Max(Measure):
         return self.value_type
 
     def collect(self) -> Column:
-        return F.max(self.of())
+        return self.gather(self.of())
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.greatest(left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.max(values)
 
 
 @dataclass(frozen=True)
@@ -110,10 +125,13 @@ class Any(Measure):
         return "boolean"
 
     def collect(self) -> Column:
-        return F.max(self.of())
+        return self.gather(self.of())
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.greatest(left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.max(values)
 
 
 # Names the order by which `First` and `Last` choose, and its two columns inside their structs: an event id breaks
@@ -143,10 +161,13 @@ class First(Measure):
         return F.when(self.of(), F.struct(*ORDER, *fields))
 
     def collect(self) -> Column:
-        return F.min(self.ordered_fields())
+        return self.gather(self.ordered_fields())
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.least(left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.min(values)
 
 
 @dataclass(frozen=True)
@@ -155,11 +176,11 @@ class Last(First):
 
     combines: ClassVar[str] = "last by (event_at, event_id)"
 
-    def collect(self) -> Column:
-        return F.max(self.ordered_fields())
-
     def merge(self, left: Column, right: Column) -> Column:
         return F.greatest(left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.max(values)
 
 
 @dataclass(frozen=True)
@@ -183,6 +204,9 @@ class Distinct(Measure):
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.coalesce(self._bounded(F.array_union(left, right)), left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.when(F.count(values) > 0, self._bounded(F.array_distinct(F.flatten(F.collect_list(values)))))
 
     def _bounded(self, values: Column) -> Column:
         return F.slice(F.array_sort(values), 1, self.limit)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from parsely_spark import columns
 from parsely_spark.transforms.fold import Attribute, Cell, Derived, Fold, Key
 from parsely_spark.transforms.measures import Any, Distinct, First, Last, Max, Min, Sum
+from parsely_spark.transforms.sessionize import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,12 @@ def is_bounce(row: Row) -> Column:
     return (row("pageviews") == 1) & nothing_else
 
 
+def idle_key(row: Row) -> Column:
+    """The key of a session that closeness in time makes."""
+    start_ms = F.unix_millis(row("started_at")).cast("string")
+    return F.md5(F.concat_ws("_", row("apikey"), F.lit("idle"), row("visitor_site_id"), start_ms))
+
+
 def duration_s(row: Row) -> Column:
     """Whole seconds between the first and the last event."""
     return F.floor((F.unix_millis(row("ended_at")) - F.unix_millis(row("started_at"))) / 1000)
@@ -73,24 +80,47 @@ SESSIONS = Fold(
     name="sessions",
     grain="one row per session of a visitor on a site",
     of=columns.has_tracker_session,
+    runs=Runs(
+        of=columns.is_somebody,
+        longest_silence=columns.LONGEST_SILENCE,
+        start="started_at",
+        end="ended_at",
+        is_run=lambda: F.col("session_source") == "idle",
+    ),
     columns=(
         Key(
             "session_key",
             "string",
             "md5 hex of apikey_session_id_visitor_site_id_session_timestamp: parsely_session_id of Parse.ly's dbt "
-            "models; _<server date> is appended where the visitor's clock is off",
+            "models; _<server date> is appended where the visitor's clock is off. For an idle session, of "
+            "apikey_idle_visitor_site_id_<ms of the first event>",
             event_field("session_key"),
+            idle_key,
         ),
         Attribute("apikey", "string", "Parse.ly's id of the site", event_field("apikey")),
         Attribute("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id")),
-        Attribute("session_id", "bigint", "The tracker's count of the visitor's sessions", event_field("session_id")),
+        Attribute(
+            "session_id",
+            "bigint",
+            "The tracker's count of the visitor's sessions; null for an idle one",
+            event_field("session_id"),
+            lambda row: F.lit(None),
+        ),
         Attribute(
             "session_timestamp",
             "bigint",
-            "Start of the session by the visitor's clock, ms since the epoch",
+            "Start of the session by the visitor's clock, ms since the epoch; null for an idle one",
             event_field("session_timestamp"),
+            lambda row: F.lit(None),
         ),
-        Attribute("session_source", "string", "tracker: made by the tracker in the page", lambda: F.lit("tracker")),
+        Attribute(
+            "session_source",
+            "string",
+            "tracker: made by the tracker in the page; idle: events without session fields, within "
+            "30 min of each other",
+            lambda: F.lit("tracker"),
+            lambda row: F.lit("idle"),
+        ),
         Min("started_at", "Time of the first event, UTC", event_field("event_at"), "timestamp"),
         Max("ended_at", "Time of the last event, UTC", event_field("event_at"), "timestamp"),
         Derived("duration_s", "bigint", "Whole seconds from the first to the last event", duration_s),
@@ -138,14 +168,16 @@ SESSIONS = Fold(
         Cell(
             "date",
             "date",
-            "UTC date of session_timestamp; of the server where the visitor's clock is off",
+            "UTC date of session_timestamp; of the server where the visitor's clock is off; of an idle one's start",
             columns.tracker_session_date,
+            lambda row: columns.utc_date(F.unix_millis(row("started_at"))),
         ),
         Cell(
             "hour",
             "int",
-            "UTC hour of session_timestamp; 0 where the visitor's clock is off",
+            "UTC hour of session_timestamp; 0 where the visitor's clock is off; of an idle one's start",
             columns.tracker_session_hour,
+            lambda row: columns.utc_hour(F.unix_millis(row("started_at"))),
         ),
         First("_entry", "State: the first pageview", is_pageview, ENTRY),
         Last("_exit", "State: the last pageview", is_pageview, PAGE),

@@ -1,0 +1,202 @@
+"""Derived tables kept up to date with ``events``. Every write can be repeated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
+
+from parsely_spark.errors import LakeError
+from parsely_spark.tables.catalog import EVENTS
+from parsely_spark.tables.commits import (
+    RUN,
+    Work,
+    append_once,
+    changes,
+    history,
+    merging,
+    overwrite,
+    said,
+    until_nobody_was_quicker,
+    version_of,
+)
+from parsely_spark.tables.conditions import in_cells, same
+from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT, changed_runs
+from parsely_spark.transforms.fold import combine, finish, finished, is_piece, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Column, DataFrame
+
+    from parsely_spark.tables.catalog import Lake
+    from parsely_spark.transforms.fold import Fold
+
+# In a commit: the version of events up to which a derived table holds everything, and which table that is.
+FOLDED, FOLDED_OF = "events_version", "events_id"
+
+
+class State(NamedTuple):
+    """How far a derived table and the events are.
+
+    Attributes:
+        events_id: which table of events there is.
+        events: its newest version.
+        folded: the version of it up to which the derived table holds everything; 0 where it was never written.
+        version: the newest version of the derived table.
+    """
+
+    events_id: str
+    events: int
+    folded: int
+    version: int
+
+    @property
+    def work(self) -> Work:
+        """A commit that starts from this state, which no second one can: the number rises with every one that does.
+
+        It is not that of the events, because a table can be made again from the same events, and a fold that began
+        before must not be added to it.
+        """
+        return Work(self.events_id, self.version + 1)
+
+    def says(self, run_id: str) -> dict[str, object]:
+        """What the commit tells of itself."""
+        return {RUN: run_id, FOLDED: self.events, FOLDED_OF: self.events_id}
+
+
+def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
+    """Bring the table of *fold* up to the newest version of ``events``; return how many rows were touched.
+
+    The commit names the version it brings the table to, and is taken only if nobody has written to the table from the
+    same state before: a crash, a repeat or a second run at the same time cannot count an event twice.
+
+    Raises:
+        LakeError: if the events since the last fold can no longer be told apart.
+    """
+
+    def attempt() -> int | None:
+        state = state_of(lake, fold.name)
+        if state.folded == state.events:
+            return 0
+        partials = summarize(_new_events(lake, state), fold).persist()
+        try:
+            if state.folded == 0:
+                rows = finish(combine(partials, fold), fold)
+                return append_once(lake, fold.name, rows, work=state.work, says=state.says(run_id))
+            return _merge(lake, fold, partials, work=state.work, says=state.says(run_id))
+        finally:
+            partials.unpersist()
+
+    return until_nobody_was_quicker(lake, fold.name, attempt)
+
+
+def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
+    """Make the table of *fold* again from all events, in one commit; return how many rows it has."""
+
+    def attempt() -> int | None:
+        state = _state_of_events(lake, version=version_of(lake, fold.name))
+        rows = from_nothing(lake, fold, version=state.events)
+        return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id))
+
+    return until_nobody_was_quicker(lake, fold.name, attempt)
+
+
+def from_nothing(lake: Lake, fold: Fold, *, version: int) -> DataFrame:
+    """The rows that *fold* has by *version* of ``events``, from those events alone."""
+    return finish(combine(summarize(_events_at(lake, version), fold), fold), fold)
+
+
+def _merge(lake: Lake, fold: Fold, partials: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
+    pieces = partials.where(is_piece(fold))
+    if fold.runs is None or pieces.isEmpty():
+        return _merge_rows(lake, fold, partials.withColumn(WHAT, F.lit(ADD)), work=work, says=says)
+    named = partials.where(~is_piece(fold)).withColumn(WHAT, F.lit(ADD))
+    rows = named.unionByName(changed_runs(lake.read(fold.name), pieces, fold)).persist()
+    try:
+        return _merge_rows(lake, fold, rows, work=work, says=says)
+    finally:
+        rows.unpersist()
+
+
+def _merge_rows(lake: Lake, fold: Fold, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
+    def merged(name: str) -> Column:
+        stored, given = F.col(f"t.{name}"), F.col(f"s.{name}")
+        if name not in measures:
+            return stored
+        added = measures[name].merge(stored, given)
+        return F.when(F.col(f"s.{WHAT}") == PUT, given).otherwise(added) if fold.runs is not None else added
+
+    measures = {measure.name: measure for measure in fold.measures}
+    # All that `summarize` groups by: the attributes follow from the key, unless two keys are of one text.
+    condition = same(fold.grouping_names) & in_cells(rows, fold.cell_names)
+    merge = lake.delta(fold.name).alias("t").merge(rows.alias("s"), condition)
+    is_dropped = F.col(f"s.{WHAT}") == DROP
+    if fold.runs is not None:
+        merge = merge.whenMatchedDelete(is_dropped)
+    merge = merge.whenMatchedUpdate(set=dict(finished(fold, merged)))
+    merge = merge.whenNotMatchedInsert(~is_dropped, dict(finished(fold, lambda name: F.col(f"s.{name}"))))
+    with merging(lake, says=says, work=work):
+        counts = merge.execute().collect()
+    # Nothing at all is said of a merge that was skipped: somebody else has written from the same state.
+    return int(counts[0]["num_affected_rows"]) if counts else None
+
+
+def _new_events(lake: Lake, state: State) -> DataFrame:
+    """The events that became new since the table's last fold."""
+    name = lake.name_of(EVENTS.name)
+    if state.folded == 0:
+        return _events_at(lake, state.events)
+    try:
+        new = changes(lake, EVENTS.name, state.folded + 1, state.events)
+        is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
+    except AnalysisException as error:
+        raise LakeError(
+            f"The changes of {name} from version {state.folded + 1} to {state.events} cannot be read any more "
+            f"({error.getCondition()}), so the derived tables cannot go on from there; run `parsely-spark rebuild`."
+        ) from error
+    if not is_only_added_to:
+        raise LakeError(
+            f"Between versions {state.folded} and {state.events} of {name} events were deleted or changed, which the "
+            "derived tables cannot follow; run `parsely-spark rebuild`."
+        )
+    return new
+
+
+def _events_at(lake: Lake, version: int) -> DataFrame:
+    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(EVENTS.name))
+
+
+def _state_of_events(lake: Lake, *, version: int, folded: int = 0) -> State:
+    detail = lake.delta(EVENTS.name).detail().select("id").collect()
+    return State(str(detail[0]["id"]), version_of(lake, EVENTS.name), folded, version)
+
+
+def state_of(lake: Lake, table: str) -> State:
+    """How far the derived *table* and the events are.
+
+    Raises:
+        LakeError: if the table has rows but no commit says of which events, or of others than those that are there.
+    """
+    # Nearly always the newest commit tells; upkeep may have written a few since.
+    for newest_commits in (5, None):
+        commits = history(lake, table, newest_commits)
+        state = _state_of_events(lake, version=int(commits[0]["version"]))
+        if state.version == 0:
+            return state
+        for commit in commits:
+            folded = said(commit)
+            if FOLDED in folded:
+                if folded.get(FOLDED_OF) != state.events_id or folded[FOLDED] > state.events:
+                    raise LakeError(
+                        f"{lake.name_of(table)} was made from another table `events` than the one that is there; run "
+                        "`parsely-spark rebuild`."
+                    )
+                return state._replace(folded=int(folded[FOLDED]))
+            if commit["operation"] == "RESTORE":
+                break
+    raise LakeError(
+        f"{lake.name_of(table)} has rows, but no commit since it was made or restored says which events it "
+        f"holds; run `parsely-spark rebuild --tables {table}`."
+    )
