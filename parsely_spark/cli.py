@@ -1,170 +1,32 @@
 """The console command ``parsely-spark`` and what the files under ``jobs/`` call.
 
-Flags, settings, session, pipeline. The commands import what they need when they run: a wrong flag must not cost
-the start of anything.
+Flags become settings, settings a command, what goes wrong one sentence and an exit code.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import logging
 import os
 import select
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark import __version__
+from parsely_spark.commands import PROGRAM, RUN
 from parsely_spark.config import did_you_mean, flag_of, load
 from parsely_spark.declaration import declared, type_of
-from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SettingsError
-from parsely_spark.progress import Progress
+from parsely_spark.errors import ParselySparkError, SettingsError
 from parsely_spark.settings import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn
 
-    from pyspark.sql import SparkSession
-
     from parsely_spark.declaration import Field, Settings
-    from parsely_spark.settings import (
-        BatchSettings,
-        DemoSettings,
-        GenerateSettings,
-        LakeSettings,
-        RebuildSettings,
-        SparkSettings,
-        VerifySettings,
-    )
-    from parsely_spark.tables.catalog import Lake
 
-PROGRAM = "parsely-spark"
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 INTERRUPTED, NOBODY_READS = 130, 141  # as a shell says it: 128 and the number of the signal
-
-
-def batch(settings: BatchSettings) -> None:
-    """Read raw events from files and bring every table up to date."""
-    _find_spark()
-    from parsely_spark.pipelines.batch import Limits, run_batch
-    from parsely_spark.session import running_tasks
-
-    spark = _open_session("batch", settings)
-    lake = _lake(spark, settings)
-    limits = Limits(
-        begin=settings.begin,
-        end=settings.end,
-        slice_bytes=settings.slice_mib * 2**20,
-        slice_files=settings.slice_files,
-    )
-    summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
-    if settings.json:
-        print(json.dumps(dataclasses.asdict(summary)))
-    if summary.quarantined:
-        first = next(iter(summary.quarantined.values()))
-        raise BrokenFileError(f"{len(summary.quarantined)} files were left out, all else is done; the first is {first}")
-
-
-def rebuild(settings: RebuildSettings) -> None:
-    """Make derived tables again from the events."""
-    _find_spark()
-    from parsely_spark.pipelines.rebuild import run_rebuild
-    from parsely_spark.session import running_tasks
-    from parsely_spark.tables.folds import FOLDS
-
-    known = [fold.name for fold in FOLDS]
-    for name in settings.names:
-        if name not in known:
-            raise SettingsError(
-                f"tables={settings.tables!r}: {name!r} is no derived table{did_you_mean(name, known)}; there are "
-                f"{', '.join(known)}."
-            )
-    spark = _open_session("rebuild", settings)
-    lake = _lake(spark, settings)
-    rebuilt = run_rebuild(lake, settings.names, Progress(lambda: running_tasks(spark)))
-    if settings.json:
-        print(json.dumps(dataclasses.asdict(rebuilt)))
-
-
-def verify(settings: VerifySettings) -> None:
-    """Compute the tables from nothing and compare them."""
-    _find_spark()
-    from parsely_spark.pipelines.verify import run_verify
-    from parsely_spark.session import running_tasks
-
-    spark = _open_session("verify", settings)
-    lake = _lake(spark, settings)
-    findings = run_verify(lake, Progress(lambda: running_tasks(spark)), sample=float(settings.sample))
-    if settings.json:
-        print(json.dumps(dataclasses.asdict(findings)))
-    else:
-        for difference in findings.differences:
-            print(difference)
-    if not findings.is_right:
-        rows = sum(findings.different.values())
-        raise LakeError(
-            f"{rows:,} rows of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
-        )
-
-
-def generate(settings: GenerateSettings) -> None:
-    """Write a realistic bucket of raw events, to try things out on."""
-    from parsely_spark.testing.generate import generate as make_bucket
-
-    with Progress().count("generate", settings.events, "events") as add:
-        made = make_bucket(
-            settings.out, events=settings.events, hours=settings.hours, seed=settings.seed, on_progress=add
-        )
-    if settings.json:
-        print(json.dumps(dataclasses.asdict(made)))
-
-
-def demo(settings: DemoSettings) -> None:
-    """Generate a day of events, make the tables of it and show them."""
-    _find_spark()
-    from parsely_spark.demo import run_demo
-    from parsely_spark.session import running_tasks
-
-    run_demo(settings, lambda: _open_session("demo", settings), running_tasks)
-
-
-def _lake(spark: SparkSession, settings: LakeSettings) -> Lake:
-    from parsely_spark.tables.catalog import Lake
-
-    return Lake(spark, settings.place, is_catalog=settings.catalog is not None)
-
-
-def _find_spark() -> None:
-    for module in ("pyspark", "delta"):
-        if find_spec(module) is None:
-            raise SettingsError(
-                f"Python has no package {module}; on a machine of your own `pip install 'parsely-spark[local]'`, on a "
-                "cluster submit with Delta's `--packages`, which bring both of its halves."
-            )
-
-
-def _open_session(command: str, settings: SparkSettings) -> SparkSession:
-    from parsely_spark.session import get_session
-
-    logging.getLogger().addFilter(_is_not_raised_as_well)
-    return get_session(f"{PROGRAM} {command}", settings)
-
-
-def _is_not_raised_as_well(record: logging.LogRecord) -> bool:
-    """False for the tracebacks that Py4J logs of a call which Ctrl-C, or the end of the JVM, cuts short."""
-    return not record.getMessage().endswith(" while sending command.")
-
-
-RUN: dict[str, Callable[[Any], None]] = {
-    "batch": batch,
-    "rebuild": rebuild,
-    "verify": verify,
-    "generate": generate,
-    "demo": demo,
-}
 
 
 def main(argv: Sequence[str] | None = None, *, command: str | None = None) -> int:

@@ -30,7 +30,7 @@ class VanishedFileError(FileError):
 
 
 class BrokenFileError(FileError):
-    """The bytes of an object are no whole gzip file."""
+    """An object is no whole gzip file, or its events cannot be true."""
 
 
 class LakeError(ParselySparkError):

@@ -6,13 +6,15 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from parsely_spark.crash import may_crash
-from parsely_spark.errors import LakeError
-from parsely_spark.sources.s3 import changed_since, read_lines
+from parsely_spark.errors import BrokenFileError, LakeError
+from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
+from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
 from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.ledger import record_files
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
     _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
-
-# About 4 MB of gzip are 20,000 events, 70 MB of JSON and 15 MB of Parquet.
-BYTES_PER_TASK = 16 * 2**20
 
 # Of smaller slices, every line is searched for fields that the schema does not know; of larger ones, a share.
 BYTES_SEEN_WHOLE, _MOST_UNSEEN = 4 * 2**20, 64
@@ -65,7 +64,13 @@ class Ingested:
 
 
 def ingest_slice(
-    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, unknown: frozenset[str] = frozenset()
+    lake: Lake,
+    files: Sequence[RawFile],
+    *,
+    run_id: str,
+    number: int,
+    unknown: frozenset[str] = frozenset(),
+    file_hours: int,
 ) -> Ingested:
     """Read *files* and insert what is new.
 
@@ -78,34 +83,55 @@ def ingest_slice(
         run_id: names the run in the commits.
         number: of the slice in the run.
         unknown: fields that the schema does not know and the run has found in earlier slices.
+        file_hours: of how many different hours the events of one file may be.
+
+    Raises:
+        BrokenFileError: if the events of a file are of more.
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        parts, counts, unknown = _read(lake, files, ingested_at, unknown, until_done)
+        read = _read(lake, files, ingested_at, unknown, until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
-            return Ingested(changed=changed, unknown=unknown)
+            return Ingested(changed=changed, unknown=read.unknown)
+        _check_hours(read.counts, file_hours)
+        too_long = hold_longer_lines(lake.spark, files, read.bytes)
         inserted = Counter[str]()
-        for which, (part, of_part) in enumerate(zip(parts, counts, strict=True)):
-            inserted += _insert(lake, part, of_part, {RUN: run_id, "slice": number, "part": which})
+        for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
+            inserted += _insert(lake, part, counts, {RUN: run_id, "slice": number, "part": which})
         may_crash("inserted events")
-        if any(count["rejected"] for of_part in counts for count in of_part.values()):
-            for part in parts:
-                rejected = _rejected_rows(part.where("_copy = 1"), ingested_at)
-                insert_rows(lake, REJECTED_LINES.name, rejected, key=("line_sha256",), says={RUN: run_id})
+        rejected = [_rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
+        rejected += [_too_long_rows(lake, too_long, ingested_at)] if too_long else []
+        for rows in rejected:
+            insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: run_id})
         may_crash("inserted rejected lines")
-    rows = [_ledger_row(file, counts, inserted[file.path], ingested_at) for file in files]
-    record_files(lake, rows, run_id=run_id)
+    ledger = [_ledger_row(file, read.counts, inserted[file.path], file in too_long, ingested_at) for file in files]
+    record_files(lake, ledger, run_id=run_id)
     may_crash("recorded files")
-    totals = {name: sum(row[name] for row in rows) for name in ("lines", "inserted", "rejected", "blank")}
-    return Ingested(files=len(files), unknown=unknown, **totals)
+    totals = {name: sum(row[name] for row in ledger) for name in ("lines", "inserted", "rejected", "blank")}
+    return Ingested(files=len(files), unknown=read.unknown, **totals)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Every line of a slice as a row: those that were read at once, and those that took a second look."""
+
+    parts: list[DataFrame]
+    counts: list[_Counts]  # of the parts
+    bytes: Mapping[str, int]  # by path
+    unknown: frozenset[str]
+
+    @property
+    def rejecting_parts(self) -> list[DataFrame]:
+        """The parts with lines that are no events."""
+        both = zip(self.parts, self.counts, strict=True)
+        return [part for part, counts in both if any(count["rejected"] for count in counts.values())]
 
 
 def _read(
     lake: Lake, files: Sequence[RawFile], ingested_at: datetime, unknown: frozenset[str], until_done: ExitStack
-) -> tuple[list[DataFrame], list[_Counts], frozenset[str]]:
-    """Every line of *files* as a row: those that are read at once, those that take a second look, and their counts."""
+) -> _Read:
     spread = _tasks_per_cell(files)
     one_in = max(1, min(_MOST_UNSEEN, sum(file.size_bytes for file in files) // BYTES_SEEN_WHOLE))
 
@@ -125,12 +151,13 @@ def _read(
         # Every event of a version of the record has its fields, so that some lines tell of all.
         unknown |= found
         lines.unpersist()
+    sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return [lines], [counts], unknown
+        return _Read([lines], [counts], sizes, unknown)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
-    refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source")
+    refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return parts, [_count(part) for part in parts], unknown
+    return _Read(parts, [_count(part) for part in parts], sizes, unknown)
 
 
 def _count(lines: DataFrame) -> _Counts:
@@ -138,13 +165,31 @@ def _count(lines: DataFrame) -> _Counts:
     is_event = F.expr(_IS_EVENT)
     rows = lines.groupBy("source").agg(
         F.count("*").alias("lines"),
+        F.sum("bytes").alias("bytes"),
         F.count_if("_is_blank").alias("blank"),
         F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
         F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
         F.count_if(is_event & (F.col("_copy") == 1)).alias("kept"),
         F.collect_set("_unknown").alias("unknown"),
+        F.size(F.collect_set(F.when(is_event, F.struct("date", "hour")))).alias("hours"),
+        F.min("date").alias("first"),
+        F.max("date").alias("last"),
     )
     return {row["source"]: row.asDict() for row in rows.collect()}
+
+
+def _check_hours(parts: Sequence[_Counts], most: int) -> None:
+    """Refuse a file that would make a partition of each of very many hours."""
+    for counts in parts:
+        for path, count in counts.items():
+            if count["hours"] > most:
+                error = BrokenFileError(
+                    f"{path}: its events are of {count['hours']:,} different hours between {count['first']} and "
+                    f"{count['last']}, at most {most:,} were expected; if they are right, run again with --retry "
+                    f"--file-hours {count['hours']}."
+                )
+                error.path = path
+                raise error
 
 
 def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:
@@ -173,9 +218,12 @@ def _inserted_by_file(
     return {row["source"]: row["count"] for row in rows}
 
 
-def _ledger_row(file: RawFile, parts: Sequence[_Counts], inserted: int, ingested_at: datetime) -> dict[str, Any]:
+def _ledger_row(
+    file: RawFile, parts: Sequence[_Counts], inserted: int, is_too_long: bool, ingested_at: datetime
+) -> dict[str, Any]:
     counts = [part[file.path] for part in parts if file.path in part]
     lines, rejected, blank = (sum(count[name] for count in counts) for name in ("lines", "rejected", "blank"))
+    lines, rejected = lines + is_too_long, rejected + is_too_long
     return {
         "path": file.path,
         "size_bytes": file.size_bytes,
@@ -206,3 +254,12 @@ def _rejected_rows(lines: DataFrame, ingested_at: datetime) -> DataFrame:
         F.lit(ingested_at).alias("first_seen_at"),
         F.lit(ingested_at.date()).alias("date"),
     )
+
+
+def _too_long_rows(lake: Lake, files: Sequence[RawFile], ingested_at: datetime) -> DataFrame:
+    """A row for each file with lines that are too long to be read; how many those are, nobody knows."""
+    rows = []
+    for file in files:
+        version = sha256("\n".join(map(str, file.version)).encode()).hexdigest()
+        rows.append((None, version, "too_long", file.path, ingested_at, ingested_at.date()))
+    return lake.spark.createDataFrame(rows, ", ".join(f"{c.name} {c.type}" for c in REJECTED_LINES.columns))

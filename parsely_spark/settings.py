@@ -138,6 +138,13 @@ class BatchSettings(LakeSettings, SummarySettings):
         check=between(1),
     )
     slice_files: int = setting("objects, likewise", default=5000, metavar="N", check=between(1))
+    file_hours: int = setting(
+        "different hours that the events of one object may be of; an object of more is left out",
+        default=1000,
+        metavar="N",
+        check=between(1),
+    )
+    retry: bool = setting("take the objects again that earlier runs left out", default=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from parsely_spark import __version__, cli
-from parsely_spark.cli import RUN, main
+from parsely_spark import __version__, cli, commands
+from parsely_spark.cli import main
+from parsely_spark.commands import RUN
 from parsely_spark.config import flag_of
 from parsely_spark.declaration import declared
 from parsely_spark.errors import LakeError
@@ -227,8 +228,8 @@ def test_an_interruption_is_exit_code_130_and_one_line(place: Path):
 def test_the_tracebacks_that_py4j_logs_of_an_interrupted_call_are_left_out():
     # Both are logged and raised: the first by Ctrl-C in a call, the second by PySpark's own handler of it.
     for said in ("KeyboardInterrupt while sending command.", "Exception while sending command."):
-        assert not cli._is_not_raised_as_well(logging.makeLogRecord({"msg": said}))
-    assert cli._is_not_raised_as_well(logging.makeLogRecord({"msg": "anything else"}))
+        assert not commands._is_not_raised_as_well(logging.makeLogRecord({"msg": said}))
+    assert commands._is_not_raised_as_well(logging.makeLogRecord({"msg": "anything else"}))
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

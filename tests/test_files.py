@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pyspark.sql import functions as F
 
 from parsely_spark import ingest
 from parsely_spark.errors import LakeError, SourceError
 from parsely_spark.pipelines.batch import Limits, Summary, run_batch
 from parsely_spark.progress import Progress
-from parsely_spark.sources.s3 import RawFile, slices_of
+from parsely_spark.sources import lines
+from parsely_spark.sources.lines import read_lines
+from parsely_spark.sources.s3 import RawFile, list_files, slices_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,6 +215,56 @@ def test_broken_files_are_left_out_by_name_and_heal(bucket: Bucket) -> None:
     bucket.put(f"{HOUR}/cut off.gz", event(3))
     assert (bucket.run().inserted, bucket.ids()) == (1, ["e1", "e2", "e3"])
     assert bucket.ledger()["cut off.gz"]["error"] is None
+
+
+def test_a_file_of_very_many_hours_is_left_out_until_that_is_said_to_be_right(bucket: Bucket) -> None:
+    """Each hour is a partition; a broken clock must not make thousands."""
+    hours = [event(number, timestamp_info_nginx_ms=START_MS - 3_600_000 * number) for number in range(30)]
+    bucket.put(f"{HOUR}/wild.gz", *hours)
+    bucket.put(f"{HOUR}/tame.gz", event(100))
+    summary = bucket.run(file_hours=29)
+    (told,) = summary.quarantined.values()
+    assert "wild.gz: its events are of 30 different hours between 2026-01-13 and 2026-01-14, at most 29 were" in told
+    assert bucket.ids() == ["e100"]
+    assert bucket.run(file_hours=30).inserted == 0
+    assert bucket.run(file_hours=30, retry=True).inserted == 30
+
+
+# --- lines and files that are too large ---------------------------------------------------------------------------
+
+
+def test_a_line_that_nobody_can_hold_costs_nothing_but_itself(bucket: Bucket) -> None:
+    """100 MB of one letter in 100 kB of gzip, alone, between events, at the end, and in a file of several members."""
+    bomb = b"a" * 100 * 2**20
+    before, behind = (f"{event(number)}\n".encode() for number in (1, 2))
+    bucket.put_bytes(f"{HOUR}/alone.gz", gzip.compress(bomb))
+    bucket.put_bytes(f"{HOUR}/between.gz", gzip.compress(before + bomb + b"\n" + behind))
+    bucket.put_bytes(f"{HOUR}/parts.gz", gzip.compress(before + bomb) + gzip.compress(b"\n" + behind))
+    whole = "".join(f"{event(number, padding='x' * 400_000)}\n" for number in range(50)).encode()
+    bucket.put_bytes(f"{HOUR}/whole.gz", gzip.compress(whole))
+    bucket.put_bytes(f"{HOUR}/whole parts.gz", gzip.compress(whole[:1000]) + gzip.compress(whole[1000:-1]))
+    summary = bucket.run()
+    assert (summary.lines, summary.rejected, summary.inserted) == (2 + 2 + 3 + 50 + 50, 3, 50)
+    rows = bucket.lake.read("rejected_lines").collect()
+    assert {(row["reason"], row["line"]) for row in rows} == {("too_long", None)}
+    assert sorted(row["source"].rsplit("/", 1)[1] for row in rows) == ["alone.gz", "between.gz", "parts.gz"]
+    assert (bucket.ledger()["between.gz"]["lines"], bucket.ledger()["between.gz"]["rejected"]) == (3, 1)
+    # again: all of it is known
+    shutil.copytree(bucket.folder / HOUR, bucket.folder / "events/2026/01/14/13")
+    assert bucket.run().inserted == 0
+
+
+def test_the_lines_of_a_large_file_are_read_by_several_tasks(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "_LARGE_BYTES", 1000)
+    monkeypatch.setattr(lines, "BYTES_PER_TASK", 500)
+    path = bucket.put(f"{HOUR}/large.gz", *[event(number, url=md5(b"%d" % number).hexdigest()) for number in range(99)])
+    bucket.put(f"{HOUR}/small.gz", event(100))
+    files = list_files(bucket.lake.spark, [f"file:{bucket.folder}"]).files
+    read = read_lines(bucket.lake.spark, files)
+    shares = read.groupBy(F.spark_partition_id()).count().collect()
+    assert sum(share["count"] for share in shares) == 100
+    assert len(shares) >= path.stat().st_size // 500 > 3
+    assert bucket.run().inserted == 100
 
 
 # --- the tables -------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from parsely_spark import session
 from parsely_spark.cli import main
 from parsely_spark.errors import LakeError, SourceError
 from parsely_spark.pipelines import batch
-from parsely_spark.sources.s3 import list_files, read_lines
+from parsely_spark.sources.lines import read_lines
+from parsely_spark.sources.s3 import list_files
 from parsely_spark.storage_errors import storage_errors
 
 if TYPE_CHECKING:

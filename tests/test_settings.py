@@ -472,7 +472,8 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 
 
 def test_a_command_shows_its_own_settings_first():
-    own, shared = ["source", "from", "until", "slice_mib", "slice_files"], ["lake", "catalog", "s3_endpoint_url"]
+    own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
+    shared = ["lake", "catalog", "s3_endpoint_url"]
     assert list(declared(BatchSettings)) == [*own, *shared, "verbose", "json"]
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parsely_spark.cli import RUN
+from parsely_spark.commands import RUN
 from parsely_spark.config import flag_of, variable_of
 from parsely_spark.declaration import declared
 from parsely_spark.schema import EVENT_FIELDS, Field

@@ -45,12 +45,16 @@ class Limits:
         end: the first hour that is left out, likewise.
         slice_bytes: of compressed bytes that are read before what was read is committed.
         slice_files: of objects, likewise.
+        file_hours: that the events of one object may be of. Each is a partition, and a broken clock knows many.
+        retry: whether to take those again that earlier runs left out.
     """
 
     begin: str | None = None
     end: str | None = None
     slice_bytes: int = 256 * 2**20
     slice_files: int = 5_000
+    file_hours: int = 1_000
+    retry: bool = False
 
 
 @dataclass(kw_only=True)
@@ -156,7 +160,7 @@ class _Run:
                 self.lake.look()
                 create_missing_tables(self.lake)
                 self._has_tables = True
-            done = ingested_versions(self.lake, [file.path for file in listing.files])
+            done = ingested_versions(self.lake, [file.path for file in listing.files], retry=self.limits.retry)
             new = [file for file in listing.files if file.version not in done]
             self.summary.known, self.summary.others = len(listing.files) - len(new), listing.others
             step.note(f"{len(new):,} files are new")
@@ -169,7 +173,12 @@ class _Run:
                 with self._errors(), self.progress.step(f"events {which}" if which != "1/1" else "events") as step:
                     self._slices += 1
                     took = ingest_slice(
-                        self.lake, files, run_id=self.summary.run_id, number=self._slices, unknown=self._unknown
+                        self.lake,
+                        files,
+                        run_id=self.summary.run_id,
+                        number=self._slices,
+                        unknown=self._unknown,
+                        file_hours=self.limits.file_hours,
                     )
                     self._add(took)
                     step.note(took.note)

@@ -1,4 +1,4 @@
-"""Raw events in files: which there are, and their lines.
+"""Raw events in files: which there are.
 
 Everything goes through Spark's own file systems, so one set of credentials serves and `s3a://`, `s3://`, local
 folders and Databricks volumes all work.
@@ -21,7 +21,7 @@ from parsely_spark.storage_errors import look_at, storage_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 # The prefix `events/` is missing in old buckets, the hour in old archives; deeper folders occur.
 CHUNK = re.compile(r"/(\d{4}/\d{2}/\d{2})/(?:(\d\d)/)?(?:.*/)?[^/]+\.gz$")
@@ -145,23 +145,3 @@ def _nothing_found(source: str, found: list[RawFile]) -> str:
         f"{source}: of its {len(found):,} objects, such as {found[0].path}, none is one of the {wanted}; "
         "give the `events/` prefix or the bucket above it."
     )
-
-
-def read_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
-    """Read the lines of *files*.
-
-    Args:
-        spark: the session.
-        files: what `list_files` found.
-
-    Returns:
-        ``value`` (string, the line's bytes as they are, without the newline) and ``source`` (string, the file).
-        Lines end at newlines only: a bare carriage return is white space to JSON.
-    """
-    text = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
-    return text.text([literally(file.path) for file in files]).select("value", _path_read().alias("source"))
-
-
-def _path_read() -> Column:
-    """The path of the file at hand as the listing shows it; Spark tells it with most signs encoded."""
-    return F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))

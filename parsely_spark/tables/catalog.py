@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.transforms.parse import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,9 +96,11 @@ REJECTED_LINES = TableSpec(
     name="rejected_lines",
     grain="one row per distinct line that is no event",
     columns=(
-        TableColumn("line", "string", "The line; base64 where it is not UTF-8"),
-        TableColumn("line_sha256", "string", "sha256 hex of the line's bytes"),
-        TableColumn("reason", "string", "Why it is no event"),
+        TableColumn("line", "string", "The line; base64 where it is not UTF-8; null where too long"),
+        TableColumn("line_sha256", "string", "sha256 hex of the line's bytes; of the file's version where too long"),
+        TableColumn(
+            "reason", "string", "Why it is no event: " + " ".join(f"`{of}`: {why}" for of, why in REASONS.items())
+        ),
         TableColumn("source", "string", "The file it was first seen in"),
         TableColumn("first_seen_at", "timestamp", "When a run first read it, UTC"),
         TableColumn("date", "date", "UTC date of first_seen_at"),

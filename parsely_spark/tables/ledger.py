@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 
-def ingested_versions(lake: Lake, paths: Sequence[str]) -> set[tuple[str, int, int]]:
-    """The versions of the objects at *paths* that runs are through with: path, bytes, epoch ms of the change."""
+def ingested_versions(lake: Lake, paths: Sequence[str], *, retry: bool = False) -> set[tuple[str, int, int]]:
+    """The versions of the objects at *paths* that runs are through with: path, bytes, epoch ms of the change.
+
+    Args:
+        lake: where the tables are.
+        paths: of the objects.
+        retry: whether to pass over those that were left out.
+    """
     offered = lake.spark.createDataFrame([(path,) for path in paths], "path string")
     # The ledger of years is read, but only what is on offer leaves it.
     held = lake.read(INGESTED_FILES.name).join(F.broadcast(offered), "path", "left_semi")
+    held = held.where("error is null") if retry else held
     rows = held.select("path", "size_bytes", F.unix_millis("modified_at").alias("modified_ms")).collect()
     return {(row["path"], row["size_bytes"], row["modified_ms"]) for row in rows}
 

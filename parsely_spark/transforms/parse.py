@@ -27,6 +27,7 @@ WHITE_SPACE = " \t\r\n\f\v"
 
 # Why a line is not an event, in the order in which the questions are asked.
 REASONS = {
+    "too_long": "The file holds lines of more than 16 MiB, which were not read.",
     "not_utf8": "The bytes are not UTF-8.",
     "not_an_object": "The line is not exactly one JSON object.",
     "no_apikey": "The event names no site.",
