@@ -6,12 +6,14 @@ kilobytes of gzip may hold gigabytes of one letter.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from parsely_spark.jvm import count_bytes
 from parsely_spark.places import literally
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ LONGEST_LINE_BYTES = 16 * 2**20
 BYTES_PER_TASK = 16 * 2**20
 _LARGE_BYTES = 64 * 2**20  # more work than one task should do alone
 _DENSEST = 1032  # bytes that a byte of gzip can hold at most
+_SAID_UP_TO = 2**32  # a gzip file says the rest of a division by it
+_COUNTED_AT_ONCE = 4
 
 
 def read_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
@@ -43,11 +47,11 @@ def read_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
     """
     large = [file for file in files if file.size_bytes > _LARGE_BYTES]
     small = [file for file in files if file.size_bytes <= _LARGE_BYTES]
-    parts = [_text(spark, small, "\n")] if small else []
+    parts = [_text(spark, small)] if small else []
     if large:
         tasks = sum(file.size_bytes for file in large) // BYTES_PER_TASK
         # By hash: Spark would have to sort them all to be able to hand them out in turn a second time.
-        parts.append(_text(spark, large, "\n").repartition(tasks, F.xxhash64("value")))
+        parts.append(_text(spark, large).repartition(tasks, F.xxhash64("value")))
     return reduce(DataFrame.union, parts)
 
 
@@ -55,38 +59,33 @@ def hold_longer_lines(spark: SparkSession, files: Sequence[RawFile], read: Mappi
     """Those of *files* of which `read_lines` has passed over a line, because it was too long.
 
     Hadoop's reader does so without a word, but the bytes are missing, and a gzip file says at its end how many it
-    holds. One that was put together of several says so of the last of them only; it is read once more, cut at commas:
-    where lines were left out, other bytes are left out now.
+    holds. One that was put together of several says so of the last of them only; its bytes are counted, and those of
+    large ones, whose end cannot be had without the rest.
 
     Args:
-        spark: the session.
+        spark: the session. Without a JVM beside this process, nothing is known of large files and of those that were
+            put together.
         files: what was read.
         read: the sum of ``bytes`` by path.
     """
     able = [file for file in files if file.size_bytes * _DENSEST >= LONGEST_LINE_BYTES]
     said = _said_sizes(spark, [file for file in able if file.size_bytes <= _LARGE_BYTES])
-    unclear = [f for f in able if f.path not in said or not _is_all(read.get(f.path, 0), said[f.path])]
-    if not unclear:
-        return []
-    total = F.sum("bytes").alias("bytes")
-    other = {row["source"]: row["bytes"] for row in _text(spark, unclear, ",").groupBy("source").agg(total).collect()}
 
-    def is_whole(file: RawFile) -> bool:
-        found = int(other.get(file.path, 0))
-        # A last line may have no newline and a last piece no comma; each look counts one.
-        return abs(found - read.get(file.path, 0)) <= 1 and said.get(file.path, 0) - found < LONGEST_LINE_BYTES
+    def is_clear(file: RawFile) -> bool:
+        # At most, a newline was counted that is not there, or a byte order mark left out.
+        return file.path in said and (said[file.path] - read.get(file.path, 0) + 1) % _SAID_UP_TO < LONGEST_LINE_BYTES
 
-    return [file for file in unclear if not is_whole(file)]
+    def holds(file: RawFile) -> bool:
+        counted = count_bytes(spark, file.path)
+        return counted is not None and counted - read.get(file.path, 0) >= LONGEST_LINE_BYTES
 
-
-def _is_all(read: int, said: int) -> bool:
-    # At most, a newline was counted that is not there, or a byte order mark left out.
-    missing = (said - read + 1) % 2**32
-    return missing < LONGEST_LINE_BYTES
+    unclear = [file for file in able if not is_clear(file)]
+    with ThreadPoolExecutor(_COUNTED_AT_ONCE) as threads:
+        return [file for file, longer in zip(unclear, threads.map(holds, unclear), strict=True) if longer]
 
 
 def _said_sizes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, int]:
-    """How many bytes each of *files* says that it, or its last part, holds (modulo 2^32), by path."""
+    """How many bytes each of *files* says that it, or its last part, holds, by path."""
     if not files:
         return {}
     objects = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
@@ -95,8 +94,8 @@ def _said_sizes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, int]
     return {row["path"]: int.from_bytes(row["last"], "little") for row in rows}
 
 
-def _text(spark: SparkSession, files: Sequence[RawFile], separator: str) -> DataFrame:
-    text = spark.read.option("lineSep", separator).option("recursiveFileLookup", "true")
+def _text(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
+    text = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
     text = text.option("mapreduce.input.linerecordreader.line.maxlength", LONGEST_LINE_BYTES)
     rows = text.text([literally(file.path) for file in files])
     return rows.select("value", _path_read().alias("source"), (F.octet_length("value") + 1).alias("bytes"))
