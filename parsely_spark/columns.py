@@ -41,7 +41,7 @@ def utc_ms(name: str) -> Column:
     """Epoch milliseconds (bigint) of a text column that holds UTC time without a zone; null when it is no time."""
     text = F.col(name)
     has_zone = text.rlike(r"(Z|[+-]\d\d:?\d\d)$")
-    is_time = text.rlike(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
+    is_time = text.rlike(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?$")
     stamp = F.when(has_zone, text).otherwise(F.concat(text, F.lit("Z"))).try_cast("timestamp")
     return F.when(is_time, F.unix_millis(stamp))
 

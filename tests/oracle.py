@@ -149,8 +149,8 @@ def _typed(given: Fields) -> Fields:
     fields = dict(given)
     fields |= {name: _whole_number(given[name]) for name in NUMBERS if name in given}
     fields |= {name: _text(given[name]) for name in TEXTS if name in given}
-    if isinstance(given.get("session"), str):
-        fields["session"] = {"true": True, "false": False}.get(given["session"].lower())
+    if not isinstance(given.get("session", True), bool):
+        fields["session"] = {"true": True, "false": False, "1": True, "0": False}.get(str(given["session"]).lower())
     return fields
 
 

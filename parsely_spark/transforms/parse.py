@@ -6,13 +6,15 @@ lines are read as text and judged here.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from parsely_spark import columns
 from parsely_spark.checks import require_columns
-from parsely_spark.schema import event_struct
+from parsely_spark.schema import EVENT_FIELDS, event_struct
 from parsely_spark.transforms import tolerant
 from parsely_spark.transforms.tolerant import CORRUPT
 
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK = "\ufeff"
 WHITE_SPACE = " \t\r\n\f\v"
+_ALL = 2**31 - 1  # letters
 
 # Why a line is not an event, in the order in which the questions are asked.
 REASONS = {
     "too_long": "The file holds lines of more than 16 MiB, which were not read.",
     "not_utf8": "The bytes are not UTF-8.",
-    "not_an_object": "The line is not exactly one JSON object.",
+    "not_an_object": "The line is not exactly one JSON object; or it has more than 1,000 levels, a number of more than "
+    "1,000 digits or a name of more than 50,000 letters.",
     "no_apikey": "The event names no site.",
     "no_time": "Neither timestamp_info_nginx_ms nor ts_action holds a time.",
     "time_out_of_range": "The server time lies before 2010 or more than a day after the ingestion.",
@@ -44,6 +48,7 @@ JSON_OPTIONS = {
 
 # Of more unknown fields than this, each line is asked which it has; fewer get a place in what is read of every line.
 MOST_NAMED = 100
+
 
 # The fields that decide whether a line is an event, which, and when.
 _JUDGED_BY = (
@@ -76,9 +81,11 @@ def parse(
     """
     require_columns(lines, ("value",), step="parse")
     struct, rescued = event_struct(), F.lit(None).cast("string")
-    names = {name.lower() for name in (*struct.names, *unknown)}
-    if len(names) < len(struct) + len(unknown) or len(unknown) > MOST_NAMED:
-        # Names that differ by case alone are one to Spark. It is rare, so it may cost another look at each line.
+    taken = [*struct.names, CORRUPT, *unknown]
+    are_distinct = len({name.lower() for name in taken}) == len(taken) and all(name.isascii() for name in unknown)
+    if not are_distinct or len(unknown) > MOST_NAMED:
+        # Names that differ by case alone are one to Spark, and some letters beyond ASCII are others' capitals. It is
+        # rare, so it may cost another look at each line.
         rescued = tolerant.rescued_unknown(_json_text("_line"))
     elif unknown:
         for name in unknown:
@@ -149,13 +156,16 @@ def _judge(read: DataFrame, kept: list[str], rescued: Column, unknown: Column, i
 
 
 def _json_text(line: str) -> Column:
-    return F.ltrim(F.col(line), F.lit(BYTE_ORDER_MARK))
+    text = F.col(line)
+    return F.when(F.startswith(text, F.lit(BYTE_ORDER_MARK)), F.substring(text, 2, _ALL)).otherwise(text)
 
 
 def _event_id() -> Column:
     """Archives of before 2018 have no ``event_id``: the line itself is the identity then."""
     given = F.col("event_id")
-    of_line = F.concat(F.lit("line:"), F.md5(F.rtrim(F.col("_line"), F.lit("\r"))))
+    line = F.col("_line")
+    without_end = F.when(F.endswith(line, F.lit("\r")), F.left(line, F.char_length(line) - 1)).otherwise(line)
+    of_line = F.concat(F.lit("line:"), F.md5(without_end))
     return F.when(given != "", given).otherwise(of_line)
 
 
@@ -163,29 +173,29 @@ def _reason() -> Column:
     return (
         F.when(F.col("_is_blank"), None)
         .when(~F.is_valid_utf8("_line"), "not_utf8")
-        .when(F.col("_corrupt").isNotNull() | ~_is_one_object(), "not_an_object")
+        .when(F.col("_corrupt").isNotNull() | _is_of_no_type() | ~_is_one_object(), "not_an_object")
         .when(F.coalesce(F.col("apikey"), F.lit("")) == "", "no_apikey")
         .when(F.col("_said_ms").isNull(), "no_time")
         .when(F.col("_server_ms").isNull(), "time_out_of_range")
     )
 
 
+def _is_of_no_type() -> Column:
+    """Whether a field holds what Spark passes for its type: a number without end, text where an object is wanted."""
+    doubles = [F.abs(F.col(f"_record.{f.name}")) == float("inf") for f in EVENT_FIELDS if f.type == "double"]
+    texts = [~F.startswith(F.col(f"_record.{f.name}"), F.lit("{")) for f in EVENT_FIELDS if f.type == "json"]
+    return reduce(or_, [F.coalesce(wrong, F.lit(False)) for wrong in (*doubles, *texts)])
+
+
 def _is_one_object() -> Column:
     """Whether nothing follows the object: ``from_json`` reads the first value of a line and forgets the rest.
 
-    A line whose only closing brace ends it holds one flat object. Others take the exact test: alone in an array it is
-    one element, and with another behind it two. What follows the object breaks an array, changes its length, or ends
-    it too early for the other element.
+    A line whose only closing brace ends it holds one flat object. Others take the exact test.
     """
     line = F.col("_line")
     before, after = F.substring_index(line, "}", 1), F.substring_index(line, "}", -1)
     has_one_brace = F.octet_length(before) + 1 + F.octet_length(after) == F.octet_length(line)
-    return (has_one_brace & after.isin("", "\r")) | (_elements("]") == 1) & (_elements(",0]") == 2)
-
-
-def _elements(end: str) -> Column:
-    """How many elements the array of the line and *end* has; 0 where that is no array."""
-    return F.coalesce(F.json_array_length(F.concat(F.lit("["), _json_text("_line"), F.lit(end))), F.lit(0))
+    return (has_one_brace & after.isin("", "\r")) | tolerant.is_one_value(_json_text("_line"))
 
 
 def _is_blank() -> Column:

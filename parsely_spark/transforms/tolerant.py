@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
+_WHOLE = r"^[+-]?[0-9](_?[0-9])*(\.0*)?$"
+_EXPONENTIAL = r"^[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+$"
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
 CORRUPT = "_corrupt"  # the column in which from_json puts a line that it cannot read
 
 
@@ -33,15 +37,28 @@ def record(texts: Column) -> Column:
     return F.struct(*fields, texts[CORRUPT].alias(CORRUPT))
 
 
+def is_one_value(json_text: Column) -> Column:
+    """Whether the text is one JSON value and nothing else; Spark's functions read the first and forget the rest.
+
+    Alone in an array it is one element, and with another behind it two. What follows the value breaks an array,
+    changes its length, or ends it too early for the other element.
+    """
+
+    def elements(end: str) -> Column:
+        return F.coalesce(F.json_array_length(F.concat(F.lit("["), json_text, F.lit(end))), F.lit(0))
+
+    return (elements("]") == 1) & (elements(",0]") == 2)
+
+
 def rescued(json_text: Column, texts: Column, record: Column) -> Column:
     """JSON of what *record* does not hold: unknown fields, and values of which it made nothing; null where nothing is.
 
-    Values are texts: those of strings themselves, of all else their JSON.
+    Values are texts: those of strings themselves, of all else their JSON, with fractions as a double prints them.
     """
     lost = [
         F.when(texts[field.name].isNotNull() & record[field.name].isNull(), F.lit(field.name))
         for field in EVENT_FIELDS
-        if field.type not in ("string", "json")
+        if field.type != "string"
     ]
     return _kept(json_text, also=F.array_compact(F.array(*lost)))
 
@@ -62,13 +79,17 @@ def _kept(json_text: Column, *, also: Column) -> Column:
 
 def _whole(text: Column) -> Column:
     """5, "5", 5.0 and "1_470_045_600_000", which a fixture of Parse.ly's has, but not 5.5."""
-    number = F.replace(F.trim(text), F.lit("_"), F.lit("")).try_cast("decimal(38,9)")
-    return F.when(number == F.floor(number), F.floor(number).cast("string").try_cast("bigint"))
+    said = F.trim(text)
+    digits = F.when(said.rlike(_WHOLE), F.regexp_replace(said, r"_|\.0*$", "").try_cast("bigint"))
+    # Beyond 2^53 a double is not sure of its last digit.
+    number = F.when(said.rlike(_EXPONENTIAL), said.try_cast("double"))
+    is_sure = (F.abs(number) < 2**53) & (number == F.floor(number))
+    return F.coalesce(digits, F.when(is_sure, number).try_cast("bigint"))
 
 
 def _fraction(text: Column) -> Column:
-    number = F.trim(text).try_cast("double")
-    return F.when(F.abs(number) < float("inf"), number)  # which NaN is not, either
+    number = F.when(F.trim(text).rlike(_NUMBER), F.trim(text).try_cast("double"))
+    return F.when(F.abs(number) < float("inf"), number)
 
 
 def _flag(text: Column) -> Column:
@@ -78,8 +99,12 @@ def _flag(text: Column) -> Column:
 
 def _list(text: Column) -> Column:
     start = F.substring(F.trim(text), 1, 1)
-    several = F.from_json(text, T.ArrayType(T.StringType()))
+    several = F.when(is_one_value(text), F.from_json(text, T.ArrayType(T.StringType())))
     return F.when(start == "[", several).when((start != "{") & (start != ""), F.array(text))
+
+
+def _object(text: Column) -> Column:
+    return F.when(F.startswith(text, F.lit("{")), text)
 
 
 def _as_it_is(text: Column) -> Column:
@@ -88,7 +113,7 @@ def _as_it_is(text: Column) -> Column:
 
 _COERCE = {
     "string": _as_it_is,
-    "json": _as_it_is,
+    "json": _object,
     "long": _whole,
     "double": _fraction,
     "boolean": _flag,
