@@ -124,7 +124,7 @@ def demo(settings: DemoSettings) -> None:
 def _lake(spark: SparkSession, settings: LakeSettings) -> Lake:
     from parsely_spark.tables.catalog import Lake
 
-    return Lake(spark, settings.place, is_catalog=settings.catalog is not None)
+    return Lake(spark, settings.place, is_catalog=settings.catalog is not None, takes_turns=settings.turns)
 
 
 def _find_spark() -> None:

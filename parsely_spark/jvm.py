@@ -1,4 +1,4 @@
-"""What only the JVM beside this process can tell of a file; a client of Spark Connect has none.
+"""What needs the JVM beside this process; a client of Spark Connect has none.
 
 Beside `session.py`, the only module that calls it.
 """
@@ -6,20 +6,110 @@ Beside `session.py`, the only module that calls it.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+try:
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it has no types
+except ImportError:  # without a JVM, nobody throws it
+
+    class Py4JJavaError(Exception):  # type: ignore[no-redef]
+        """Stands in."""
+
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Of a PUT whose condition did not hold, or which met another: S3A's words for 412 and 409.
+_REFUSED = ("RemoteFileChanged", "FileAlreadyExists", "Status Code: 412", "Status Code: 409")
+
+
+class Version(NamedTuple):
+    """An object as it is at a moment."""
+
+    etag: str
+    size_bytes: int
+
 
 def count_bytes(spark: SparkSession, path: str) -> int | None:
     """How many bytes the compressed file at *path* holds, read to its end; None without a JVM."""
-    jvm = getattr(spark, "_jvm", None)
-    if jvm is None:
+    if _jvm(spark) is None:
         return None
+    where, files, conf = _open(spark, path)
+    codec = _jvm(spark).org.apache.hadoop.io.compress.CompressionCodecFactory(conf).getCodec(where)
+    with closing(codec.createInputStream(files.open(where))) as stream:
+        nowhere = _jvm(spark).org.apache.commons.io.output.NullOutputStream.INSTANCE
+        return int(_jvm(spark).org.apache.commons.io.IOUtils.copyLarge(stream, nowhere))
+
+
+def is_s3a(spark: SparkSession, uri: str) -> bool:
+    """Whether Hadoop's S3A serves *uri*; another file system has its own way to keep two writers apart, or none."""
+    if _jvm(spark) is None:
+        return False
+    _, files, _ = _open(spark, uri)
+    return str(files.getClass().getName()).startswith("org.apache.hadoop.fs.s3a.")
+
+
+def look_at_object(spark: SparkSession, uri: str) -> Version | None:
+    """The object at *uri* as it is; None where there is none."""
+    where, files, _ = _open(spark, uri)
+    try:
+        status = files.getFileStatus(where)
+    except Py4JJavaError as error:
+        if "FileNotFound" in str(error):
+            return None
+        raise
+    return Version(str(status.getETag()), int(status.getLen()))
+
+
+def read_object(spark: SparkSession, uri: str) -> str:
+    """What the object at *uri* holds; nothing where there is none, or where it changes meanwhile."""
+    where, files, _ = _open(spark, uri)
+    try:
+        with closing(files.open(where)) as stream:
+            utf8 = _jvm(spark).java.nio.charset.StandardCharsets.UTF_8
+            return str(_jvm(spark).org.apache.commons.io.IOUtils.toString(stream, utf8))
+    except Py4JJavaError as error:
+        if any(word in str(error) for word in ("FileNotFound", *_REFUSED)):
+            return ""
+        raise
+
+
+def write_object(spark: SparkSession, uri: str, text: str, *, instead_of: str | None) -> bool:
+    """Write an object of S3A's in one conditional request.
+
+    Args:
+        spark: the session.
+        uri: of the object.
+        text: what it is to hold; unlike anything that it has held.
+        instead_of: the tag of the version that this replaces; None where there must be no object.
+
+    Returns:
+        Whether it holds *text* now; False where somebody else was quicker.
+    """
+    where, files, _ = _open(spark, uri)
+    builder = files.createFile(where).recursive()
+    if instead_of is None:
+        builder = builder.must("fs.option.create.conditional.overwrite", True)
+    else:
+        builder = builder.must("fs.option.create.conditional.overwrite.etag", instead_of)
+    try:
+        stream = builder.build()
+        stream.write(text.encode())
+        stream.close()
+    except Py4JJavaError as error:
+        if not any(word in str(error) for word in _REFUSED):
+            raise
+        # When the answer to a request is lost, its repetition meets what the first has written.
+        return read_object(spark, uri) == text
+    return True
+
+
+def _open(spark: SparkSession, uri: str) -> tuple[Any, Any, Any]:
+    """The path, its file system and the settings, as Hadoop has them."""
     conf = spark._jsparkSession.sessionState().newHadoopConf()
-    where = jvm.org.apache.hadoop.fs.Path(path)
-    codec = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(conf).getCodec(where)
-    with closing(codec.createInputStream(where.getFileSystem(conf).open(where))) as stream:
-        nowhere = jvm.org.apache.commons.io.output.NullOutputStream.INSTANCE
-        return int(jvm.org.apache.commons.io.IOUtils.copyLarge(stream, nowhere))
+    where = _jvm(spark).org.apache.hadoop.fs.Path(uri)
+    return where, where.getFileSystem(conf), conf
+
+
+def _jvm(spark: SparkSession) -> Any:
+    return getattr(spark, "_jvm", None)

@@ -88,6 +88,12 @@ class LakeSettings(SparkSettings):
         instead_of="lake",
     )
 
+    turns: bool = setting(
+        "take turns with other runs that write to the same tables on S3, by an object beside them; off where another "
+        "log store keeps writers apart",
+        default=True,
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if (self.lake is None) == (self.catalog is None):

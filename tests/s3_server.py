@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 import subprocess
@@ -171,3 +172,45 @@ def refusing() -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+class _SlowCommits(BaseHTTPRequestHandler):
+    """Hands requests on to another server, commits of Delta half a second later."""
+
+    protocol_version = "HTTP/1.1"
+    server_url: str
+
+    def _hand_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.command == "PUT" and "/_delta_log/" in self.path:
+            time.sleep(0.5)
+        connection = http.client.HTTPConnection(self.server_url.removeprefix("http://"))
+        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        answer = connection.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "server", "date", "content-length"):
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        connection.close()
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _hand_on
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def slow_commits(url: str) -> Iterator[str]:
+    """The server at *url* with half a second between Delta's look at its log and its commit; yields the URL of that."""
+    handler = type("Handler", (_SlowCommits,), {"server_url": url})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -473,7 +473,7 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 
 def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
-    shared = ["lake", "catalog", "s3_endpoint_url"]
+    shared = ["lake", "catalog", "turns", "s3_endpoint_url"]
     assert list(declared(BatchSettings)) == [*own, *shared, "verbose", "json"]
 
 

@@ -171,11 +171,13 @@ class Lake:
         spark: the session.
         place: URI of the folder, or ``catalog.schema``.
         is_catalog: whether *place* is a catalog schema.
+        takes_turns: whether its writers take turns, where it lies on S3.
     """
 
     spark: SparkSession
     place: str
     is_catalog: bool = False
+    takes_turns: bool = True
 
     def name_of(self, table: str) -> str:
         """The name by which SQL and Delta find *table*."""
@@ -183,6 +185,17 @@ class Lake:
             return f"{self.place}.{table}"
         place = self.place.rstrip("/").replace("`", "``")
         return f"delta.`{place}/{table}`"
+
+    def lease_of(self, table: str) -> str | None:
+        """URI of the object by which writers of *table* take turns; None where they do not."""
+        if not self.takes_turns:
+            return None
+        if not self.is_catalog:
+            return f"{self.place.rstrip('/')}/_leases/{table}.json"
+        # In its folder, where upkeep passes over names that begin so. To make it is the catalog's own affair.
+        if not self.spark.catalog.tableExists(self.name_of(table)):
+            return None
+        return f"{self.delta(table).detail().select('location').collect()[0][0]}/_lease.json"
 
     def read(self, table: str) -> DataFrame:
         """The rows of *table* as they are now."""

@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
+from parsely_spark.tables.lease import turn_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -101,7 +102,8 @@ def changes(lake: Lake, table: str, first: int, last: int) -> DataFrame:
 def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> None:
     """Append *rows*, which cannot get in the way of another writer."""
     writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
-    writer.saveAsTable(lake.name_of(table))
+    with turn_to_write(lake, table):
+        writer.saveAsTable(lake.name_of(table))
 
 
 def overwrite(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -165,7 +167,8 @@ def until_nobody_was_quicker(lake: Lake, table: str, attempt: Callable[[], int |
     """
     for number in range(_TRIES):
         try:
-            written = attempt()
+            with turn_to_write(lake, table):
+                written = attempt()
         except PySparkException as error:
             if not any(word in str(error) for word in _CONFLICTS):
                 raise

@@ -1,0 +1,165 @@
+"""Writers of tables on S3 take turns: without that, commits are lost; who dies or stands still keeps nobody waiting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from s3_server import moto, slow_commits
+from turns import APPENDS, LEASE_S
+
+from parsely_spark.errors import LakeError
+from parsely_spark.jvm import Version
+from parsely_spark.tables import lease
+from parsely_spark.tables.catalog import Lake
+from parsely_spark.tables.commits import append
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pyspark.sql import DataFrame, SparkSession
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession) -> Iterator[Lake]:
+    """A lake on S3, seen by this process."""
+    with moto() as server:
+        server.client("s3").create_bucket(Bucket="turns")
+        settings = {"endpoint": server.url, "endpoint.region": "us-east-1", "path.style.access": "true"}
+        settings |= {"connection.ssl.enabled": "false", "access.key": "a", "secret.key": "b"}
+        for key, value in settings.items():
+            spark.conf.set(f"fs.s3a.bucket.turns.{key}", value)
+        yield Lake(spark, "s3a://turns/lake")
+
+
+@pytest.fixture
+def start(lake: Lake) -> Iterator[Callable[[str, str], subprocess.Popen[str]]]:
+    """Start `turns.py`, whose process group dies with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(url: str, what: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(HERE / "turns.py"), url, lake.place, what]
+        started.append(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """The next line that it says."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Let it go on."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def url_of(lake: Lake) -> str:
+    return str(lake.spark.conf.get("fs.s3a.bucket.turns.endpoint"))
+
+
+def create(lake: Lake, table: str) -> DataFrame:
+    """The table with a row of this process's, or one more; and that row."""
+    rows = lake.spark.createDataFrame([(0,)], "writer int")
+    rows.write.format("delta").mode("append").save(f"{lake.place}/{table}")
+    return rows
+
+
+def written(lake: Lake, table: str) -> Counter[int]:
+    """How many rows each writer has in the table."""
+    return Counter(row["writer"] for row in lake.read(table).collect())
+
+
+def test_of_two_at_once_each_loses_commits_unless_they_take_turns(
+    lake: Lake, start: Callable[[str, str], subprocess.Popen[str]]
+) -> None:
+    for table in ("without", "with"):
+        create(lake, table)
+    with slow_commits(url_of(lake)) as url:
+        both = [start(url, "race") for _ in range(2)]
+        for table in ("without", "with"):
+            assert [heard(process) for process in both] == [table, table]
+            for process in both:
+                tell(process)
+        assert [heard(process) for process in both] == ["done", "done"]
+    assert written(lake, "with") == {0: 1, **{process.pid: APPENDS for process in both}}
+    # All of them were committed, as their writers were told.
+    assert sum(written(lake, "without").values()) < 1 + 2 * APPENDS
+
+
+@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP], ids=["died", "stood still"])
+def test_a_holder_that_does_not_go_on_is_followed(
+    lake: Lake,
+    start: Callable[[str, str], subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    what: signal.Signals,
+) -> None:
+    """And when it wakes up, it says that somebody has written meanwhile; nothing is overwritten."""
+    monkeypatch.setattr(lease, "LEASE_S", LEASE_S)
+    rows = create(lake, "held")
+    before = written(lake, "held")
+    holder = start(url_of(lake), "hold")
+    assert heard(holder) == "in"
+    os.kill(holder.pid, what)
+    append(lake, "held", rows, says={})
+    if what == signal.SIGSTOP:
+        os.kill(holder.pid, signal.SIGCONT)
+        tell(holder)
+        assert "stood still for longer than its turn to write lasts" in heard(holder)
+        assert heard(holder) == "done"
+        before[holder.pid] += 1
+    assert written(lake, "held") == before + Counter([0])
+
+
+def test_a_living_holder_is_waited_for(
+    lake: Lake, start: Callable[[str, str], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_S", LEASE_S)
+    monkeypatch.setattr(lease, "LONGEST_WAIT_S", 3 * LEASE_S)
+    holder = start(url_of(lake), "hold")
+    assert heard(holder) == "in"
+    rows = create(lake, "held")
+    with pytest.raises(LakeError, match=rf"process {holder.pid} on \S+ has kept the turn to write for"):
+        append(lake, "held", rows, says={})
+    tell(holder)
+    assert heard(holder) == "done"
+    append(lake, "held", rows, says={})
+
+
+def test_a_storage_that_does_not_look_at_conditions_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = ["free".ljust(32)]
+
+    def write(spark: SparkSession, uri: str, text: str, *, instead_of: str | None) -> bool:
+        content[0] = text
+        return True
+
+    monkeypatch.setattr(lease, "_PROVEN", set())
+    monkeypatch.setattr(lease, "write_object", write)
+    monkeypatch.setattr(lease, "read_object", lambda spark, uri: content[0])
+    monkeypatch.setattr(lease, "look_at_object", lambda spark, uri: Version("a tag", len(content[0])))
+    with pytest.raises(LakeError, match="does not know conditional writes"):
+        append(lake, "new", lake.spark.range(1), says={})
