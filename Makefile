@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help prerequisites dev demo test check format docs wheel dist lock clean
+.PHONY: help prerequisites dev demo test soak check format docs wheel dist lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ demo: dev ## the whole of it on this machine: generate a day, build the tables a
 
 test: dev ## run the tests
 	@$(BIN)/pytest
+
+# A seed names the cases: `make soak SEED=n` runs the same again.
+soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many
+	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "make soak SEED=$$seed"; \
+	PARSELY_SPARK_SOAK=$${TIMES:-10} $(BIN)/pytest --hypothesis-seed=$$seed \
+	    tests/test_promises.py tests/test_fold.py tests/test_measures.py || { echo "make soak SEED=$$seed"; exit 1; }
 
 check: dev ## format, lint, types, import rules, module lengths, generated docs: all that needs no Spark
 	$(BIN)/ruff format --check

@@ -95,8 +95,9 @@ def verify(settings: VerifySettings) -> None:
             print(difference)
     if not findings.is_right:
         rows = sum(findings.different.values())
+        what = f"{rows:,} rows" if rows else "sums of rows"
         raise LakeError(
-            f"{rows:,} rows of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
+            f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
         )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+import oracle
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError, MissingColumnsError
-from parsely_spark.tables import folding
+from parsely_spark.tables import folding, runs
 from parsely_spark.tables.catalog import EVENTS, Lake
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folding import fold_new_events, from_nothing, rebuild_fold, state_of
@@ -25,6 +29,7 @@ from parsely_spark.transforms.fold import combine, finish, summarize
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+SOAK = int(os.environ.get("PARSELY_SPARK_SOAK", "1"))
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 
 
@@ -70,7 +75,7 @@ one_event = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4 * SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given=st.lists(one_event, min_size=1, max_size=40), parts=st.lists(st.integers(0, 2), min_size=40, max_size=40))
 @pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
 def test_the_fold_of_a_union_is_the_combination_of_the_folds(
@@ -174,6 +179,38 @@ def test_idle_sessions_of_others_and_far_away_stay_as_they_are(spark: SparkSessi
     insert_events(lake, events(spark, *late), says={"run_id": "2"})
     assert fold_new_events(lake, SESSIONS, run_id="2") == 2
     assert minutes(lake) == [(-1440, -1440, 1), (0, 0, 1), (0, 3000, 101)]
+
+
+def test_sessions_of_thousands_of_visitors_are_those_of_the_oracle(spark: SparkSession) -> None:
+    """Times of every distance around half an hour, folded in three parts and joined."""
+    chance = Random(f"visitors {SOAK}")
+    given = []
+    for visitor in range(4000):
+        at = 0
+        for _ in range(chance.randint(1, 9)):
+            at += chance.choice([0, 1, 60, 1799, 1800, 1801, 3600, 90_000])
+            given.append(IDLE | {"event_id": f"e{len(given)}", "visitor_site_id": f"v{visitor}", "at": at})
+    chance.shuffle(given)
+    parts = [summarize(events(spark, *given[part::3]), SESSIONS) for part in range(3)]
+    combined = finish(combine(parts[2].unionByName(parts[0]).unionByName(parts[1]), SESSIONS), SESSIONS)
+    seconds = [F.unix_seconds(name).alias(name) for name in ("started_at", "ended_at")]
+    actual = [tuple(row) for row in combined.select("session_key", *seconds, "events").collect()]
+    plain = [row | {"apikey": "a.example", "event_at": NOON + timedelta(seconds=row["at"])} for row in given]
+    wanted = oracle.sessions(plain, lambda user_agent, ua_browser: False).items()
+    assert sorted(actual) == sorted(
+        (key, int(row["started_at"].timestamp()), int(row["ended_at"].timestamp()), row["events"])
+        for key, row in wanted
+    )
+
+
+@settings(max_examples=2000, deadline=None)
+@given(hours=st.sets(st.integers(-(10**6), 10**6), max_size=200))
+def test_spans_hold_every_hour_and_are_few(hours: set[int]) -> None:
+    spans = runs._spans(sorted(hours))
+    assert all(any(first <= hour <= last for first, last in spans) for hour in hours)
+    assert all(first in hours and last in hours for first, last in spans)
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    assert len(spans) <= 64
 
 
 def test_nobody_has_no_session(spark: SparkSession, lake: Lake) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from parsely_spark.transforms.measures import Distinct, First, Last, Max, Measur
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+SOAK = int(os.environ.get("PARSELY_SPARK_SOAK", "1"))
 EVENTS = "event_at timestamp, event_id string, amount bigint, word string, flag boolean"
 
 KINDS = {
@@ -63,7 +65,7 @@ def collected(spark: SparkSession, measure: Measure, samples: list[tuple[set[int
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4 * SOAK, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=groups_of_events)
 def test_a_measure_is_a_commutative_monoid_and_collecting_is_a_homomorphism(
     spark: SparkSession, kind: str, samples: list[tuple[set[int], ...]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,29 @@ def test_a_sample_looks_at_some_rows(fed: Lake) -> None:
     assert findings.is_right
     sessions = fed.read("sessions").count()
     assert 0.15 * sessions < findings.rows["sessions"] < 0.45 * sessions
+
+
+def test_the_sums_of_events_are_those_of_sessions_and_of_nobody(fed: Lake) -> None:
+    totals = run_verify(fed, QUIET, sample=0.0).totals["sessions"]
+    events = fed.read("events")
+    actions = {"pageviews": "pageview", "videostarts": "videostart", "conversions": "conversion"}
+    for name, action in actions.items():
+        total = totals[name]
+        assert total.stored == total.expected
+        assert total.expected + total.rest == events.where(F.col("action") == action).count()
+    seconds = events.where("action = 'heartbeat'").agg(F.sum("engaged_time_inc")).collect()[0][0]
+    assert totals["engaged_s"].expected + totals["engaged_s"].rest == seconds
+    assert totals["engaged_s"].rest > 0
+
+
+def test_a_sum_shows_what_a_sample_passes_over(fed: Lake, spark: SparkSession, tmp_path: Path) -> None:
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    lake.delta("sessions").update(F.lit(True), {"watched_s": F.col("watched_s") + 1})
+    findings = run_verify(lake, QUIET, sample=0.0)
+    assert not findings.is_right
+    (difference,) = findings.differences
+    assert (difference.table, difference.key, difference.column) == ("sessions", "sum of all rows", "watched_s")
 
 
 def test_what_was_changed_by_hand_is_named_and_mended(fed: Lake) -> None:

@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 from parsely_spark.errors import LakeError
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.folding import from_nothing, state_of
+from parsely_spark.tables.folding import events_at, from_nothing, state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.transforms.dedupe import EVENT_KEY
+from parsely_spark.transforms.fold import totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,15 @@ class Difference:
         return f"{where}: stored {self.stored}, expected {self.expected}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """A sum over all events: what is in the rows of the table, and what the events add that make no row of it."""
+
+    stored: int
+    expected: int
+    rest: int
+
+
 @dataclass(kw_only=True)
 class Findings:
     """What was compared, and what was found."""
@@ -58,12 +68,14 @@ class Findings:
     rows: dict[str, int] = field(default_factory=dict)  # compared, by table
     behind: dict[str, int] = field(default_factory=dict)  # versions of events that a table does not hold yet
     different: dict[str, int] = field(default_factory=dict)  # rows that differ, by table
+    totals: dict[str, dict[str, Total]] = field(default_factory=dict)  # by table and measure
     differences: list[Difference] = field(default_factory=list)  # the first of each table
 
     @property
     def is_right(self) -> bool:
         """Whether nothing differs."""
-        return not any(self.different.values())
+        sums_agree = all(total.stored == total.expected for of in self.totals.values() for total in of.values())
+        return sums_agree and not any(self.different.values())
 
 
 def run_verify(lake: Lake, progress: Progress, *, sample: float = 1.0) -> Findings:
@@ -126,6 +138,32 @@ def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
                 )
     finally:
         pairs.unpersist()
+    _check_totals(lake, fold, state.folded, findings)
+
+
+def _check_totals(lake: Lake, fold: Fold, version: int, findings: Findings) -> None:
+    """Nothing is lost or counted twice: the sums of all rows are those of all events, whatever the sample."""
+    by_events = totals(events_at(lake, version), fold).collect()
+    names = [row["measure"] for row in by_events]
+    stored = lake.read(fold.name).agg(*[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in names]).first()
+    assert stored is not None
+    found = {
+        row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"])
+        for row in by_events
+    }
+    findings.totals[fold.name] = found
+    for name, total in found.items():
+        # Where rows differ, the sums do for that reason.
+        if total.stored != total.expected and not findings.different[fold.name]:
+            findings.differences.append(
+                Difference(
+                    table=fold.name,
+                    key="sum of all rows",
+                    column=name,
+                    stored=f"{total.stored:,}",
+                    expected=f"{total.expected:,}",
+                )
+            )
 
 
 def _different_pairs(stored: DataFrame, expected: DataFrame, by: Sequence[str], columns: Sequence[str]) -> DataFrame:

@@ -105,7 +105,7 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
 
 def from_nothing(lake: Lake, fold: Fold, *, version: int) -> DataFrame:
     """The rows that *fold* has by *version* of ``events``, from those events alone."""
-    return finish(combine(summarize(_events_at(lake, version), fold), fold), fold)
+    return finish(combine(summarize(events_at(lake, version), fold), fold), fold)
 
 
 def _merge(lake: Lake, fold: Fold, partials: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -147,7 +147,7 @@ def _new_events(lake: Lake, state: State) -> DataFrame:
     """The events that became new since the table's last fold."""
     name = lake.name_of(EVENTS.name)
     if state.folded == 0:
-        return _events_at(lake, state.events)
+        return events_at(lake, state.events)
     try:
         new = changes(lake, EVENTS.name, state.folded + 1, state.events)
         is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
@@ -164,7 +164,8 @@ def _new_events(lake: Lake, state: State) -> DataFrame:
     return new
 
 
-def _events_at(lake: Lake, version: int) -> DataFrame:
+def events_at(lake: Lake, version: int) -> DataFrame:
+    """The events as of a *version* of the table."""
     return lake.spark.read.option("versionAsOf", version).table(lake.name_of(EVENTS.name))
 
 

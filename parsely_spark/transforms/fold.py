@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pyspark.sql import functions as F
 
 from parsely_spark.checks import require_columns
-from parsely_spark.transforms.measures import Measure
+from parsely_spark.transforms.measures import Measure, Sum
 from parsely_spark.transforms.sessionize import join_runs
 
 if TYPE_CHECKING:
@@ -123,12 +123,35 @@ def summarize(events: DataFrame, fold: Fold) -> DataFrame:
     # Keys may be computed from columns of their own name, so they are renamed only after the aggregation.
     keys = {f"_by_{column.name}": _of_event(column, fold).cast(column.type) for column in fold.groupings}
     collected = [measure.collect().alias(measure.name) for measure in fold.measures]
-    taken = fold.of()
     if fold.runs is not None:
         keys["_window"] = F.when(~fold.of(), fold.runs.window())
-        taken = taken | fold.runs.of()
-    partials = events.where(taken).groupBy(*[key.alias(name) for name, key in keys.items()]).agg(*collected)
+    partials = events.where(takes(fold)).groupBy(*[key.alias(name) for name, key in keys.items()]).agg(*collected)
     return partials.drop("_window").withColumnsRenamed({f"_by_{name}": name for name in fold.grouping_names})
+
+
+def takes(fold: Fold) -> Column:
+    """Whether an event takes part in a row of *fold*."""
+    return fold.of() if fold.runs is None else fold.of() | fold.runs.of()
+
+
+def totals(events: DataFrame, fold: Fold) -> DataFrame:
+    """The sums of *fold* without its rows.
+
+    Returns:
+        ``measure``, ``taken`` (what the events add up to that take part in a row) and ``rest`` (the others).
+    """
+    sums = [measure for measure in fold.measures if isinstance(measure, Sum)]
+    sides = {"taken": takes(fold), "rest": ~takes(fold)}
+    added = [
+        F.coalesce(F.sum(F.when(side, m.of().cast("bigint"))), F.lit(0)).alias(f"{m.name} {name}")
+        for m in sums
+        for name, side in sides.items()
+    ]
+    of_each = [
+        F.struct(F.lit(m.name).alias("measure"), *[F.col(f"`{m.name} {name}`").alias(name) for name in sides])
+        for m in sums
+    ]
+    return events.agg(*added).select(F.inline(F.array(*of_each)))
 
 
 def _of_event(column: Grouping, fold: Fold) -> Column:

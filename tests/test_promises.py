@@ -1,0 +1,99 @@
+"""The promises: for any events in any split, order and repetition, the tables of one run, and the oracle's."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from oracle import read_lines, sessions, unique_events
+from pyspark.sql import functions as F
+from worlds import IN_DOUBT, RUNS, Happening, worlds_of
+
+from parsely_spark.pipelines.batch import run_batch
+from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.progress import Progress
+from parsely_spark.tables.catalog import Lake
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from pyspark.sql import SparkSession
+
+QUIET = Progress(is_terminal=False)
+# Each takes about a minute and holds thirty worlds; `make soak` runs more.
+EXAMPLES = int(os.environ.get("PARSELY_SPARK_SOAK", "1"))
+
+
+def deliver(folder: Path, worlds: list[list[Happening]]) -> list[Path]:
+    """Write what each run finds, as a bucket of its own; return the buckets."""
+    files: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for number, world in enumerate(worlds):
+        for event, happening in enumerate(world):
+            for run, file, line in happening.lines(f"site{number}", event):
+                files[run, file].append(line)
+    for (run, file), lines in files.items():
+        path = folder / str(run) / "events/2026/01/15" / f"{file:02d}" / "chunk.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+    return [folder / str(run) for run in range(RUNS) if (folder / str(run)).exists()]
+
+
+def rows_of(lake: Lake, table: str, *, but: str = "") -> list[str]:
+    """Every row as text, without the column *but*, sorted."""
+    columns = [name for name in sorted(lake.read(table).columns) if name != but]
+    return sorted(row[0] for row in lake.read(table).select(F.to_json(F.struct(*columns))).collect())
+
+
+def plain_sessions(lake: Lake) -> dict[str, dict[str, Any]]:
+    """The sessions by key, with their times as the oracle has them."""
+    shown = lake.read("sessions").drop(*[name for name in lake.read("sessions").columns if name.startswith("_")])
+    for name in ("started_at", "ended_at"):
+        shown = shown.withColumn(name, F.unix_millis(name))
+    return {row["session_key"]: row.asDict() for row in shown.collect()}
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.reuse, Phase.generate),  # no other seed is simpler
+)
+@given(seed=st.integers(0, 2**32))
+def test_any_split_order_and_repetition_ends_in_the_tables_of_one_run_and_of_the_oracle(
+    spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> None:
+    """run(A or B) = run(A); run(B) = run(B); run(A) = run(A); run(A); run(B), for sites of every kind at once."""
+    folder = tmp_path_factory.mktemp("worlds")
+    buckets = deliver(folder, worlds_of(seed))
+    expected = unique_events((line for bucket in buckets for line in read_lines(bucket)), datetime.now(UTC))
+    parts, whole = Lake(spark, str(folder / "parts")), Lake(spark, str(folder / "whole"))
+    # when: run by run, the first twice; and all at once
+    shutil.copytree(buckets[0], folder / "again")
+    summaries = [run_batch(parts, [str(bucket)], QUIET) for bucket in (*buckets, folder / "again")]
+    at_once = run_batch(whole, [str(bucket) for bucket in buckets], QUIET)
+    # then
+    assert summaries[-1].inserted == 0
+    assert sum(summary.inserted for summary in summaries) == at_once.inserted == len(expected.events)
+    assert (at_once.lines, at_once.duplicate) == (expected.lines, expected.duplicate)
+    assert rows_of(parts, "events", but=IN_DOUBT) == rows_of(whole, "events", but=IN_DOUBT)
+    assert rows_of(parts, "sessions") == rows_of(whole, "sessions")
+    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
+    for row in wanted.values():
+        row |= {name: round(row[name].timestamp() * 1000) for name in ("started_at", "ended_at")}
+    assert plain_sessions(parts) == wanted
+    assert run_verify(parts, QUIET).is_right
+    print(
+        "SIZES",
+        expected.lines,
+        len(expected.events),
+        len(wanted),
+        sum(r["session_source"] == "idle" for r in wanted.values()),
+    )
+    shutil.rmtree(folder)
