@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 import venv
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,16 @@ class Cluster:
     master: str  # spark://127.0.0.1:port
     folder: Path  # everything that its processes write; the executors run in its folder "work"
     environment: dict[str, str]
+
+    def kill_an_executor(self) -> None:
+        """As if its machine failed: SIGKILL."""
+        for process in Path("/proc").iterdir():
+            with suppress(OSError):  # one that has ended, or is not ours
+                is_ours = (process / "cwd").resolve().is_relative_to(self.folder / "work")
+                if is_ours and b"CoarseGrainedExecutorBackend" in (process / "cmdline").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+                    return
+        raise RuntimeError(f"no executor runs in {self.folder / 'work'}")
 
     def submit(self, *words: str | Path) -> Submitted:
         """Run `spark-submit --master ... --deploy-mode client` with *words*, in a folder of its own."""

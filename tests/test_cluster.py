@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -228,3 +230,30 @@ def test_without_delta_a_job_ends_with_2_and_one_sentence_before_spark_starts(
         "'parsely-spark[local]'`, on a cluster submit with Delta's `--packages`, which bring both of its halves."
     ]
     assert submitted.events == []
+
+
+def test_executors_that_die_in_the_middle_lose_and_double_nothing(
+    cluster: Cluster, distribution: Distribution, bucket: Path, expected: Ledger, tmp_path: Path
+) -> None:
+    """One while lines are read, one while events are written: what they held is made again, and counted once."""
+    lake = tmp_path / "lake"
+
+    def kill_in_the_middle() -> None:
+        for sign_of_progress in ("ingested_files/_delta_log/*.json", "events/date=*"):
+            while not list(lake.glob(sign_of_progress)):
+                time.sleep(0.05)
+            cluster.kill_an_executor()
+
+    with ThreadPoolExecutor() as thread:
+        killed = thread.submit(kill_in_the_middle)
+        job = (distribution.jobs / "batch.py", "--source", bucket, "--lake", lake, "--json")
+        submitted = cluster.submit(*MEMORY, *distribution.py_files, *job)
+        killed.result(timeout=1)
+    assert submitted.exit_code == 0, submitted
+    lost = [event for event in submitted.of_kind("ExecutorRemoved") if "137" in event["Removed Reason"]]
+    assert len(lost) == 2, submitted.of_kind("ExecutorRemoved")
+    summary = summary_of(submitted)
+    counts = {name: summary[name] for name in ("lines", "inserted", "duplicate", "rejected", "blank")}
+    assert counts == {name: getattr(expected, name) for name in counts}
+    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
+    assert summary["rows_touched"] == {"sessions": len(wanted)}

@@ -1,0 +1,103 @@
+"""The machine around a run: its time zone, and a disk that is full."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from oracle import read_lines, unique_events
+from pyspark.sql import functions as F
+
+from parsely_spark.pipelines.batch import run_batch
+from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.progress import Progress
+from parsely_spark.tables.catalog import Lake
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+QUIET = Progress(is_terminal=False)
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six hours around a midnight of UTC."""
+    out = tmp_path_factory.mktemp("bucket")
+    generate(out, events=1500, hours=6, seed=21)
+    return out
+
+
+def batch(tmp: Path, bucket: Path, lake: Path, *, spark: dict[str, str], **environment: str) -> tuple[int, str]:
+    """Run `batch` in a process of its own; return its exit code and its last line."""
+    table = {"spark.master": "local[2]", "spark.sql.shuffle.partitions": "2"} | spark
+    (tmp / "parsely.toml").write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in table.items()))
+    flags = ["--config", str(tmp / "parsely.toml"), "--source", str(bucket), "--lake", str(lake)]
+    command = [sys.executable, "-m", "parsely_spark", "batch", *flags]
+    ended = subprocess.run(command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, timeout=300)
+    return ended.returncode, ended.stderr.splitlines()[-1]
+
+
+def rows_of(lake: Lake, table: str) -> list[str]:
+    """Every row as text, times as epoch, sorted."""
+    columns = [F.unix_millis(n).alias(n) if kind == "timestamp" else F.col(n) for n, kind in lake.read(table).dtypes]
+    return sorted(row[0] for row in lake.read(table).select(F.to_json(F.struct(*columns))).collect())
+
+
+@pytest.mark.parametrize(("zone", "session_zone"), [("Australia/Lord_Howe", "America/St_Johns")])
+def test_the_tables_are_the_same_in_every_time_zone(
+    spark: SparkSession, bucket: Path, tmp_path: Path, zone: str, session_zone: str
+) -> None:
+    """Of the machine and of the session; one has its half-hour summer time, the other half-hour borders."""
+    here = Lake(spark, str(tmp_path / "utc"))
+    run_batch(here, [str(bucket)], QUIET)
+    code, said = batch(
+        tmp_path, bucket, tmp_path / "there", spark={"spark.sql.session.timeZone": session_zone}, TZ=zone
+    )
+    assert code == 0, said
+    there = Lake(spark, str(tmp_path / "there"))
+    for table in ("events", "sessions"):
+        assert rows_of(there, table) == rows_of(here, table)
+
+
+@contextmanager
+def small_disk(folder: Path, mib: int) -> Iterator[None]:
+    """A disk of so many MiB at *folder*."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"a disk of its own cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.parametrize("full", ["lake", "work"])
+def test_a_full_disk_is_one_sentence_and_a_run_with_more_room_goes_on(
+    spark: SparkSession, bucket: Path, tmp_path: Path, full: str
+) -> None:
+    """The disk of the lake, or the one on which Spark keeps what it works on."""
+    small = tmp_path / "small"
+    lake = small if full == "lake" else tmp_path / "lake"
+    settings = {"spark.local.dir": str(small)} if full == "work" else {}
+    with small_disk(small, 1):
+        code, said = batch(tmp_path, bucket, lake / "tables", spark=settings)
+        assert (code, said.split("; ")[-1]) == (1, "make room or set spark.local.dir to a larger one.")
+        assert "a disk is full" in said
+        subprocess.run(["mount", "-o", "remount,size=1g", small], check=True)
+        code, said = batch(tmp_path, bucket, lake / "tables", spark=settings)
+        assert code == 0, said
+        tables = Lake(spark, str(lake / "tables"))
+        expected = unique_events(read_lines(bucket), datetime.now(UTC))
+        keys = [(row["apikey"], row["event_id"]) for row in tables.read("events").collect()]
+        assert sorted(keys) == sorted(expected.events)
+        assert run_verify(tables, QUIET).is_right
