@@ -38,8 +38,8 @@ $(BIN)/python: | prerequisites
 demo: dev ## the whole of it on this machine: generate a day, build the tables and print what is in them
 	@$(BIN)/parsely-spark demo
 
-test: dev ## run the tests
-	@$(BIN)/pytest
+test: dev ## run the tests, in two processes with a Spark each
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # A seed names the cases: `make soak SEED=n` runs the same again.
 soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many

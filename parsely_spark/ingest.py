@@ -20,7 +20,7 @@ from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.ledger import record_files
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
-from parsely_spark.transforms.parse import MOST_NAMED, parse, parse_again
+from parsely_spark.transforms.parse import parse, parse_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
 
-# Of smaller slices, every line is searched for fields that the schema does not know; of larger ones, a share.
-BYTES_SEEN_WHOLE, _MOST_UNSEEN = 4 * 2**20, 64
+MOST_NAMED = 100  # of fields that the schema does not know, in what a slice tells
 
 _IS_EVENT = "_reason is null and not _is_blank"
 
@@ -48,7 +47,7 @@ class Ingested:
     rejected: int = 0
     blank: int = 0
     changed: tuple[str, ...] = ()
-    unknown: frozenset[str] = frozenset()  # fields that the schema does not know, with those found before
+    unknown: frozenset[str] = frozenset()  # fields that the schema does not know
 
     @property
     def duplicate(self) -> int:
@@ -69,7 +68,6 @@ def ingest_slice(
     *,
     run_id: str,
     number: int,
-    unknown: frozenset[str] = frozenset(),
     file_hours: int,
 ) -> Ingested:
     """Read *files* and insert what is new.
@@ -82,7 +80,6 @@ def ingest_slice(
         files: the slice.
         run_id: names the run in the commits.
         number: of the slice in the run.
-        unknown: fields that the schema does not know and the run has found in earlier slices.
         file_hours: of how many different hours the events of one file may be.
 
     Raises:
@@ -90,11 +87,11 @@ def ingest_slice(
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        read = _read(lake, files, ingested_at, unknown, until_done)
+        read = _read(lake, files, ingested_at, until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
-            return Ingested(changed=changed, unknown=read.unknown)
+            return Ingested(changed=changed)
         _check_hours(read.counts, file_hours)
         too_long = hold_longer_lines(lake.spark, files, read.bytes)
         inserted = Counter[str]()
@@ -106,11 +103,12 @@ def ingest_slice(
         for rows in rejected:
             insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: run_id})
         may_crash("inserted rejected lines")
+        unknown = read.unknown()
     ledger = [_ledger_row(file, read.counts, inserted[file.path], file in too_long, ingested_at) for file in files]
     record_files(lake, ledger, run_id=run_id)
     may_crash("recorded files")
     totals = {name: sum(row[name] for row in ledger) for name in ("lines", "inserted", "rejected", "blank")}
-    return Ingested(files=len(files), unknown=read.unknown, **totals)
+    return Ingested(files=len(files), unknown=unknown, **totals)
 
 
 @dataclass(frozen=True)
@@ -120,20 +118,27 @@ class _Read:
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
-    unknown: frozenset[str]
 
     @property
     def rejecting_parts(self) -> list[DataFrame]:
         """The parts with lines that are no events."""
+        return self._parts_with("rejected")
+
+    def unknown(self) -> frozenset[str]:
+        """The commonest fields that the schema does not know, `MOST_NAMED` at most."""
+        names: set[str] = set()
+        for part in self._parts_with("drifted"):
+            each = part.select(F.explode("_unknown").alias("name")).groupBy("name").count()
+            names |= {row["name"] for row in each.orderBy(F.desc("count"), "name").limit(MOST_NAMED).collect()}
+        return frozenset(names)
+
+    def _parts_with(self, what: str) -> list[DataFrame]:
         both = zip(self.parts, self.counts, strict=True)
-        return [part for part, counts in both if any(count["rejected"] for count in counts.values())]
+        return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(
-    lake: Lake, files: Sequence[RawFile], ingested_at: datetime, unknown: frozenset[str], until_done: ExitStack
-) -> _Read:
+def _read(lake: Lake, files: Sequence[RawFile], ingested_at: datetime, until_done: ExitStack) -> _Read:
     spread = _tasks_per_cell(files)
-    one_in = max(1, min(_MOST_UNSEEN, sum(file.size_bytes for file in files) // BYTES_SEEN_WHOLE))
 
     def keep(parsed: DataFrame) -> DataFrame:
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
@@ -141,23 +146,15 @@ def _read(
         until_done.callback(rows.unpersist)
         return rows
 
-    while True:
-        read = read_lines(lake.spark, files)
-        lines = keep(parse(read, ingested_at=ingested_at, unknown=sorted(unknown), look_at_one_in=one_in))
-        counts = _count(lines)
-        found = {name for count in counts.values() for names in count["unknown"] for name in names}
-        if found <= unknown or len(unknown) > MOST_NAMED:
-            break
-        # Every event of a version of the record has its fields, so that some lines tell of all.
-        unknown |= found
-        lines.unpersist()
+    lines = keep(parse(read_lines(lake.spark, files), ingested_at=ingested_at))
+    counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read([lines], [counts], sizes, unknown)
+        return _Read([lines], [counts], sizes)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(parts, [_count(part) for part in parts], sizes, unknown)
+    return _Read(parts, [_count(part) for part in parts], sizes)
 
 
 def _count(lines: DataFrame) -> _Counts:
@@ -170,26 +167,27 @@ def _count(lines: DataFrame) -> _Counts:
         F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
         F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
         F.count_if(is_event & (F.col("_copy") == 1)).alias("kept"),
-        F.collect_set("_unknown").alias("unknown"),
-        F.size(F.collect_set(F.when(is_event, F.struct("date", "hour")))).alias("hours"),
-        F.min("date").alias("first"),
-        F.max("date").alias("last"),
+        F.count_if(is_event & F.col("_unknown").isNotNull()).alias("drifted"),
+        F.collect_set(F.when(is_event, F.unix_date("date") * 24 + F.col("hour"))).alias("hours"),
     )
     return {row["source"]: row.asDict() for row in rows.collect()}
 
 
 def _check_hours(parts: Sequence[_Counts], most: int) -> None:
     """Refuse a file that would make a partition of each of very many hours."""
+    hours: dict[str, set[int]] = {}
     for counts in parts:
         for path, count in counts.items():
-            if count["hours"] > most:
-                error = BrokenFileError(
-                    f"{path}: its events are of {count['hours']:,} different hours between {count['first']} and "
-                    f"{count['last']}, at most {most:,} were expected; if they are right, run again with --retry "
-                    f"--file-hours {count['hours']}."
-                )
-                error.path = path
-                raise error
+            hours.setdefault(path, set()).update(count["hours"])
+    for path, of in hours.items():
+        if len(of) > most:
+            first, last = (datetime.fromtimestamp(hour * 3600, UTC).date() for hour in (min(of), max(of)))
+            error = BrokenFileError(
+                f"{path}: its events are of {len(of):,} different hours between {first} and {last}, at most {most:,} "
+                f"were expected; if they are right, run again with --retry --file-hours {len(of)}."
+            )
+            error.path = path
+            raise error
 
 
 def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The only module that makes a SparkSession, and the only one that may touch the JVM behind it."""
+"""The only module that makes a SparkSession, and beside `jvm.py` the only one that calls the JVM behind it."""
 
 from __future__ import annotations
 

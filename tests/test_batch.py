@@ -13,7 +13,6 @@ import pytest
 from oracle import Ledger, read_lines, sessions, unique_events
 from pyspark.sql import functions as F
 
-from parsely_spark import ingest
 from parsely_spark.columns import NOT_A_BOT, bot_words
 from parsely_spark.pipelines.batch import Summary, run_batch
 from parsely_spark.progress import Progress
@@ -157,25 +156,6 @@ def test_sessions_equal_the_oracle_row_for_row_and_column_for_column(
     for row in wanted.values():
         row |= {name: round(row[name].timestamp() * 1000) for name in ("started_at", "ended_at")}
     assert actual == wanted
-
-
-def test_a_field_that_a_share_of_the_lines_shows_is_rescued_from_all(
-    spark: SparkSession, empty_lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Large slices are searched line by line nowhere; one sight of the name is enough."""
-    monkeypatch.setattr(ingest, "BYTES_SEEN_WHOLE", 1)
-    hour = tmp_path / "events/2026/01/15/00"
-    hour.mkdir(parents=True)
-    seen_at = datetime(2026, 1, 15, tzinfo=UTC).timestamp() * 1000
-    event = {"apikey": "a.example", "timestamp_info_nginx_ms": int(seen_at)}
-    with gzip.open(hour / "chunk.gz", "wb") as chunk:
-        for number in range(1000):
-            chunk.write(json.dumps(event | {"event_id": str(number), "reader_mood": number}).encode() + b"\n")
-    shutil.copytree(empty_lake, tmp_path / "lake")
-    lake = Lake(spark, str(tmp_path / "lake"))
-    assert run_batch(lake, [str(tmp_path)], QUIET).unknown_fields == ["reader_mood"]
-    kept = {row["event_id"]: row["_rescued"] for row in lake.read("events").collect()}
-    assert kept == {str(number): f'{{"reader_mood":"{number}"}}' for number in range(1000)}
 
 
 def test_a_rejected_line_is_kept_with_its_reason(filled: tuple[Lake, Summary]) -> None:

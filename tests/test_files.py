@@ -219,7 +219,11 @@ def test_broken_files_are_left_out_by_name_and_heal(bucket: Bucket) -> None:
 
 def test_a_file_of_very_many_hours_is_left_out_until_that_is_said_to_be_right(bucket: Bucket) -> None:
     """Each hour is a partition; a broken clock must not make thousands."""
-    hours = [event(number, timestamp_info_nginx_ms=START_MS - 3_600_000 * number) for number in range(30)]
+    # Every other takes the second look, for the type of a value.
+    hours = [
+        event(number, timestamp_info_nginx_ms=START_MS - 3_600_000 * number, session_id=[1, "1"][number % 2])
+        for number in range(30)
+    ]
     bucket.put(f"{HOUR}/wild.gz", *hours)
     bucket.put(f"{HOUR}/tame.gz", event(100))
     summary = bucket.run(file_hours=29)
@@ -243,11 +247,13 @@ def test_a_line_that_nobody_can_hold_costs_nothing_but_itself(bucket: Bucket) ->
     whole = "".join(f"{event(number, padding='x' * 400_000)}\n" for number in range(50)).encode()
     bucket.put_bytes(f"{HOUR}/whole.gz", gzip.compress(whole))
     bucket.put_bytes(f"{HOUR}/whole parts.gz", gzip.compress(whole[:1000]) + gzip.compress(whole[1000:-1]))
+    # What it says of its end is less than a long line more than what was read of its beginning.
+    bucket.put_bytes(f"{HOUR}/two.gz", gzip.compress(whole) + gzip.compress(b"a" * 30 * 2**20 + b"\n"))
     summary = bucket.run()
-    assert (summary.lines, summary.rejected, summary.inserted) == (2 + 2 + 3 + 50 + 50, 3, 50)
+    assert (summary.lines, summary.rejected, summary.inserted) == (1 + 3 + 3 + 50 + 50 + 51, 4, 50)
     rows = bucket.lake.read("rejected_lines").collect()
     assert {(row["reason"], row["line"]) for row in rows} == {("too_long", None)}
-    assert sorted(row["source"].rsplit("/", 1)[1] for row in rows) == ["alone.gz", "between.gz", "parts.gz"]
+    assert sorted(row["source"].rsplit("/", 1)[1] for row in rows) == ["alone.gz", "between.gz", "parts.gz", "two.gz"]
     assert (bucket.ledger()["between.gz"]["lines"], bucket.ledger()["between.gz"]["rejected"]) == (3, 1)
     # again: all of it is known
     shutil.copytree(bucket.folder / HOUR, bucket.folder / "events/2026/01/14/13")

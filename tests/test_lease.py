@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,16 +152,51 @@ def test_a_living_holder_is_waited_for(
     append(lake, "held", rows, says={})
 
 
-def test_a_storage_that_does_not_look_at_conditions_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = ["free".ljust(32)]
+class Store:
+    """An object, and what goes wrong with the requests for it."""
 
-    def write(spark: SparkSession, uri: str, text: str, *, instead_of: str | None) -> bool:
-        content[0] = text
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.text, self.version = "free".ljust(32), 0
+        self.looks_at_conditions = True
+        self.unanswered: set[int] = set()  # the numbers of the writes that come through without an answer
+        for name in ("write_object", "read_object", "look_at_object"):
+            monkeypatch.setattr(lease, name, getattr(self, name))
+        monkeypatch.setattr(lease, "_PROVEN", set())
+
+    def write_object(self, spark: SparkSession, uri: str, text: str, *, instead_of: str | None) -> bool:
+        if self.looks_at_conditions and instead_of != str(self.version):
+            return False
+        self.text, self.version = text, self.version + 1
+        if self.version in self.unanswered:
+            raise ConnectionError
         return True
 
-    monkeypatch.setattr(lease, "_PROVEN", set())
-    monkeypatch.setattr(lease, "write_object", write)
-    monkeypatch.setattr(lease, "read_object", lambda spark, uri: content[0])
-    monkeypatch.setattr(lease, "look_at_object", lambda spark, uri: Version("a tag", len(content[0])))
-    with pytest.raises(LakeError, match="does not know conditional writes"):
-        append(lake, "new", lake.spark.range(1), says={})
+    def read_object(self, spark: SparkSession, uri: str) -> str:
+        return self.text
+
+    def look_at_object(self, spark: SparkSession, uri: str) -> Version:
+        return Version(str(self.version), len(self.text))
+
+
+def test_a_storage_that_does_not_look_at_conditions_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(monkeypatch).looks_at_conditions = False
+    with pytest.raises(LakeError, match="does not know conditional writes"), lease.turn_to_write(lake, "new"):
+        pass
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease")]
+
+
+def test_a_renewal_that_is_not_answered_loses_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(monkeypatch)
+    store.unanswered = {3, 4}
+    monkeypatch.setattr(lease, "LEASE_S", 0.2)
+    with lease.turn_to_write(lake, "new"):
+        time.sleep(0.5)
+    assert store.version > 5
+    assert len(store.text) == 32
+
+
+def test_a_turn_that_somebody_else_has_had_is_told_of(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(monkeypatch)
+    with pytest.raises(LakeError, match="another had a turn"), lease.turn_to_write(lake, "new"):
+        assert store.write_object(lake.spark, "", "somebody else", instead_of=str(store.version))
+    assert store.text == "somebody else"

@@ -12,9 +12,7 @@ from hostile_lines import (
     HOSTILE_LINES,
     INGESTED_AT,
     NOT_FOR_THE_ORACLE,
-    RESCUED_IF_ASKED,
     THE_ORACLE_DIFFERS,
-    TOLD,
 )
 from oracle import EPOCH, NUMBERS, TEXTS, Event, Rejected, classify
 from pyspark.sql import functions as F
@@ -93,7 +91,7 @@ def parsed(spark: SparkSession) -> dict[str, dict[str, Any]]:
     """Every line of both corpora, parsed."""
     assert not LINES.keys() & HOSTILE_LINES.keys()
     lines = lines_of(spark, LINES | {name: content for name, (content, _) in HOSTILE_LINES.items()})
-    looked_at = parse(lines, ingested_at=INGESTED_AT, unknown=TOLD)
+    looked_at = parse(lines, ingested_at=INGESTED_AT)
     refused = looked_at.where("_reason = 'not_an_object'").select("name", F.col("_line").alias("value"))
     others = looked_at.where("_reason is distinct from 'not_an_object'")
     return rows_of(others.union(parse_again(refused, ingested_at=INGESTED_AT)))
@@ -144,20 +142,11 @@ def test_the_oracle_judges_a_hostile_line_as_is_written(name: str) -> None:
         assert judged == wanted
 
 
-@pytest.mark.parametrize("look", ["at names that differ by case alone", "at values of other types"])
-def test_the_slower_looks_at_an_event_see_what_is_written(spark: SparkSession, look: str) -> None:
-    """They rescue each unknown field, whether told of or not; all else is the same."""
+def test_the_second_look_at_an_event_sees_what_the_first_sees(spark: SparkSession) -> None:
+    """Every event, whether it needs that look or not."""
     lines = lines_of(spark, {name: content for name, (content, _) in EVENTS.items()})
-    if look == "at values of other types":
-        seen = parse_again(lines, ingested_at=INGESTED_AT)
-    else:
-        seen = parse(lines, ingested_at=INGESTED_AT, unknown=[*TOLD, "URL"])
-        seen = seen.where("_reason is distinct from 'not_an_object'")  # those are looked at again
-    actual = {name: outcome(row) for name, row in rows_of(seen).items()}
-    wanted = {name: HOSTILE_LINES[name][1] for name in actual}
-    for name, rescued in RESCUED_IF_ASKED.items():
-        wanted[name] = wanted[name] | {"_rescued": wanted[name].get("_rescued", {}) | rescued}
-    assert sorted(name for name in actual if actual[name] != wanted[name]) == []
+    actual = {name: outcome(row) for name, row in rows_of(parse_again(lines, ingested_at=INGESTED_AT)).items()}
+    assert sorted(name for name in actual if actual[name] != HOSTILE_LINES[name][1]) == []
 
 
 @pytest.mark.parametrize("name", ["_corrupt", "_CORRUPT", "\u017flot", "act\u0131on", "K", "brand_\u017f"])
@@ -165,7 +154,7 @@ def test_no_name_of_a_field_ends_a_run(spark: SparkSession, name: str) -> None:
     """Spark takes each for another column; to compare in lower case, as Python has it, is not enough to see that."""
     others = {"k": "y", "brand_s": "z"}
     lines = spark.createDataFrame([(line(**{name: "x"}, **others).decode(),)], "value string")
-    [row] = parse(lines, ingested_at=INGESTED_AT, unknown=[name, *others]).select("_rescued").collect()
+    [row] = parse(lines, ingested_at=INGESTED_AT).select("_rescued").collect()
     assert json.loads(row["_rescued"]) == {name: "x"} | others
 
 
@@ -185,22 +174,8 @@ def test_a_line_is_judged_as_the_oracle_judges_it(parsed: dict[str, dict[str, An
             assert {n: actual[n] for n in compared} == {n: wanted.get(n) for n in compared}
 
 
-@pytest.mark.parametrize(
-    "unknown", [["new", "newer"], ["new", "newer", "Action"], ["new", "newer", *map(str, range(200))]]
-)
-def test_fields_that_the_schema_does_not_know_are_rescued(spark: SparkSession, unknown: list[str]) -> None:
-    """Few, many, or of names that differ from known ones by case alone; nulls are nothing."""
-    sent = {name: {"deep": [1]} for name in unknown if name not in ("new", "newer")} | {"new": 5}
-    lines = [(line(**sent, newer=None).decode(),), (line().decode(),)]
-    looked_at = parse(spark.createDataFrame(lines, "value string"), ingested_at=INGESTED_AT, unknown=unknown)
-    rows = {row["_rescued"] for row in looked_at.collect()}
-    assert None in rows
-    (rescued,) = (json.loads(text) for text in rows if text)
-    assert rescued == {name: '{"deep":[1]}' for name in sent if name != "new"} | {"new": "5"}
-
-
 def test_names_that_the_schema_does_not_know_are_found(spark: SparkSession) -> None:
-    """In every line that is looked at; the known ones are not told."""
+    """Of each line; the known ones are not told."""
     lines = [(line(new=1, Action=2).decode(),), (line().decode(),), ("[]",), ("",)]
     rows = parse(spark.createDataFrame(lines, "value string"), ingested_at=INGESTED_AT).collect()
     assert sorted([row["_unknown"] or [] for row in rows]) == [[], [], [], ["new", "Action"]]

@@ -19,6 +19,7 @@ from parsely_spark import session
 from parsely_spark.cli import main
 from parsely_spark.errors import LakeError, SourceError
 from parsely_spark.pipelines import batch
+from parsely_spark.sources import s3
 from parsely_spark.sources.lines import read_lines
 from parsely_spark.sources.s3 import list_files
 from parsely_spark.storage_errors import storage_errors
@@ -354,6 +355,25 @@ def test_a_file_that_vanishes_before_its_turn_comes_is_named(account: Account, s
     with pytest.raises(SourceError) as told, storage_errors(LakeError, "s3a://lake/tables", sources=[source]):
         lines.count()
     assert str(told.value) == f"{source}/2025/11/22/08/b.gz: it is not there any more; run again, which looks anew."
+
+
+def test_the_quick_listing_shows_what_spark_shows(account: Account, spark: SparkSession) -> None:
+    """Spark asks for the head of each object; S3A lists a thousand at a time."""
+    names = ["a.gz", "a b+c%20[d]{e}.gz", "ü, x; length=5.gz", "_hidden.gz", ".hidden.gz", "_a=b.gz", "x._COPYING_"]
+    keys = [f"events/2025/11/22/08/{name}" for name in names]
+    keys += ["events/_folder/2025/11/22/08/b.gz", "events/.folder/c.gz", "events/2025/11/22/09/", "other/d.gz"]
+    client = account.server.client("s3")
+    client.create_bucket(Bucket="names")
+    for key in keys:
+        client.put_object(Bucket="names", Key=key, Body=b"" if key.endswith("/") else key.encode())
+    client.put_object(Bucket="names", Key="events/2025/11/22/08/empty.gz", Body=b"")
+    account.point("names", account.analyst)
+    shown = s3._list_any(spark, ["s3a://names/events"])
+    assert sorted(s3._list_s3a(spark, "s3a://names/events")) == sorted(shown)
+    assert len(shown) == 4
+    # a name that looks like what Hadoop prints is left to Spark
+    client.put_object(Bucket="names", Key="events/x; isDirectory=false; length=1; y.gz", Body=b"x")
+    assert sorted(s3._list_s3a(spark, "s3a://names/events")) == sorted(s3._list_any(spark, ["s3a://names/events"]))
 
 
 def test_a_file_that_may_not_be_read_is_named(account: Account, sentence: Callable[..., str], tmp_path: Path) -> None:

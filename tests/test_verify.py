@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
+from parsely_spark.errors import LakeError
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.rebuild import run_rebuild
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
+from parsely_spark.tables.ledger import record_files
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pyspark.sql import SparkSession
@@ -72,6 +75,25 @@ def test_a_sum_shows_what_a_sample_passes_over(fed: Lake, spark: SparkSession, t
     assert not findings.is_right
     (difference,) = findings.differences
     assert (difference.table, difference.key, difference.column) == ("sessions", "sum of all rows", "watched_s")
+
+
+def test_events_that_the_ledger_knows_and_the_table_does_not_are_missed(
+    fed: Lake, spark: SparkSession, tmp_path: Path
+) -> None:
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    record_files(lake, [{"path": "x", "inserted": 7}], run_id="of another process, whose commit was overwritten")
+    findings = run_verify(lake, QUIET)
+    assert findings.different == {"events": 7, "sessions": 0}
+    (difference,) = findings.differences
+    assert (difference.stored, difference.expected) == ("1,500 rows", "1,507 rows or more")
+
+
+@pytest.mark.parametrize("run", [run_verify, lambda lake, progress: run_rebuild(lake, (), progress)])
+def test_where_no_lake_is_that_is_said(spark: SparkSession, tmp_path: Path, run: Callable[..., object]) -> None:
+    with pytest.raises(LakeError, match="it has no table events; give the folder"):
+        run(Lake(spark, str(tmp_path / "typo")), QUIET)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_what_was_changed_by_hand_is_named_and_mended(fed: Lake) -> None:

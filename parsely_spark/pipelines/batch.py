@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
-from parsely_spark.ingest import Ingested, ingest_slice
+from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_slice
 from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
@@ -21,7 +21,6 @@ from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
 from parsely_spark.tables.write import create_missing_tables
-from parsely_spark.transforms.parse import MOST_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +111,7 @@ class _Run:
         self._has_tables = False
         self._changes: Counter[str] = Counter()
         self._slices = 0
-        self._unknown: frozenset[str] = frozenset()
+        self._left_out = 0
 
     def ingest_what_is_new(self) -> None:
         """List, and take what no run is through with, slice by slice; begin again when an object changes meanwhile."""
@@ -160,8 +159,12 @@ class _Run:
                 self.lake.look()
                 create_missing_tables(self.lake)
                 self._has_tables = True
-            done = ingested_versions(self.lake, [file.path for file in listing.files], retry=self.limits.retry)
+            done = ingested_versions(self.lake, [file.path for file in listing.files])
+            if self.limits.retry:
+                done = {version: True for version, was_read in done.items() if was_read}
             new = [file for file in listing.files if file.version not in done]
+            # Those of earlier runs that are still as they were count, too: a fault elsewhere shows over many runs.
+            self._left_out = sum(not done.get(file.version, True) for file in listing.files)
             self.summary.known, self.summary.others = len(listing.files) - len(new), listing.others
             step.note(f"{len(new):,} files are new")
         return new
@@ -177,7 +180,6 @@ class _Run:
                         files,
                         run_id=self.summary.run_id,
                         number=self._slices,
-                        unknown=self._unknown,
                         file_hours=self.limits.file_hours,
                     )
                     self._add(took)
@@ -190,8 +192,7 @@ class _Run:
         return True
 
     def _add(self, took: Ingested) -> None:
-        self._unknown = took.unknown
-        self.summary.unknown_fields = sorted(took.unknown)[:MOST_NAMED]
+        self.summary.unknown_fields = sorted({*self.summary.unknown_fields, *took.unknown})[:MOST_NAMED]
         for name in ("files", "lines", "inserted", "duplicate", "rejected", "blank"):
             setattr(self.summary, name, getattr(self.summary, name) + getattr(took, name))
 
@@ -206,11 +207,13 @@ class _Run:
 
     def _leave_out(self, files: Sequence[RawFile], error: BrokenFileError) -> list[RawFile]:
         (broken,) = (file for file in files if file.path == error.path)
-        self.summary.quarantined[broken.path] = str(error)
-        if len(self.summary.quarantined) > _MOST_BROKEN:
+        if self._left_out >= _MOST_BROKEN:
             raise SourceError(
-                f"{error} More than {_MOST_BROKEN} objects are like that, so nothing more is left out; look at them."
+                f"{error} {_MOST_BROKEN} objects like that have been left out (those in ingested_files with an error), "
+                "so nothing more is; look at them, and take them away or put whole ones in their place."
             )
+        self._left_out += 1
+        self.summary.quarantined[broken.path] = str(error)
         row: dict[str, Any] = {"path": broken.path, "size_bytes": broken.size_bytes, "error": str(error)}
         row |= {"modified_at": broken.modified_at, "ingested_at": datetime.now(UTC)}
         record_files(self.lake, [row], run_id=self.summary.run_id)

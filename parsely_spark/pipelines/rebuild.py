@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.errors import LakeError
 from parsely_spark.storage_errors import storage_errors
+from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.folding import rebuild_fold
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.write import create_missing_tables
@@ -41,6 +42,7 @@ def run_rebuild(lake: Lake, tables: Collection[str], progress: Progress) -> Rebu
     rebuilt = Rebuilt(run_id=str(uuid.uuid4()))
     with storage_errors(LakeError, lake.place):
         lake.look()
+        lake.require(EVENTS.name)
         create_missing_tables(lake)
         for fold in FOLDS:
             if tables and fold.name not in tables:

@@ -30,6 +30,7 @@ BYTES_PER_TASK = 16 * 2**20
 _LARGE_BYTES = 64 * 2**20  # more work than one task should do alone
 _DENSEST = 1032  # bytes that a byte of gzip can hold at most
 _SAID_UP_TO = 2**32  # a gzip file says the rest of a division by it
+_AS_READ = (0, _SAID_UP_TO - 1, 3, 2)
 _COUNTED_AT_ONCE = 4
 
 
@@ -72,8 +73,8 @@ def hold_longer_lines(spark: SparkSession, files: Sequence[RawFile], read: Mappi
     said = _said_sizes(spark, [file for file in able if file.size_bytes <= _LARGE_BYTES])
 
     def is_clear(file: RawFile) -> bool:
-        # At most, a newline was counted that is not there, or a byte order mark left out.
-        return file.path in said and (said[file.path] - read.get(file.path, 0) + 1) % _SAID_UP_TO < LONGEST_LINE_BYTES
+        # A newline was counted that is not there, or a byte order mark of three bytes left out; or both, or neither.
+        return file.path in said and (said[file.path] - read.get(file.path, 0)) % _SAID_UP_TO in _AS_READ
 
     def holds(file: RawFile) -> bool:
         counted = count_bytes(spark, file.path)

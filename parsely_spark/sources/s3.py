@@ -7,14 +7,17 @@ folders and Databricks volumes all work.
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
+from parsely_spark.jvm import is_s3a, list_objects
 from parsely_spark.places import literally
 from parsely_spark.storage_errors import look_at, storage_errors
 
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 
 # The prefix `events/` is missing in old buckets, the hour in old archives; deeper folders occur.
 CHUNK = re.compile(r"/(\d{4}/\d{2}/\d{2})/(?:(\d\d)/)?(?:.*/)?[^/]+\.gz$")
+
+
+# What Spark passes over, in folders and names below the source.
+_HIDDEN = re.compile(r"/(_[^=/]*(/|$)|\.)|\._COPYING_$")
+_LISTINGS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, order=True)
@@ -130,6 +138,22 @@ def _list_if_there(spark: SparkSession, folder: str) -> list[RawFile]:
 
 
 def _list(spark: SparkSession, uris: Sequence[str]) -> list[RawFile]:
+    if uris and is_s3a(spark, uris[0]):
+        with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as threads:
+            return [file for some in threads.map(partial(_list_s3a, spark), uris) for file in some]
+    return _list_any(spark, uris)
+
+
+def _list_s3a(spark: SparkSession, uri: str) -> list[RawFile]:
+    """As `_list_any`, which asks for the head of each object, lists them."""
+    objects = list_objects(spark, uri)
+    if objects is None:
+        return _list_any(spark, [uri])
+    files = [RawFile(*of) for of in objects]
+    return [file for file in files if file.size_bytes and not _HIDDEN.search(file.path.removeprefix(uri.rstrip("/")))]
+
+
+def _list_any(spark: SparkSession, uris: Sequence[str]) -> list[RawFile]:
     listing = spark.read.format("binaryFile").option("recursiveFileLookup", "true")
     # Without the column `content` no object is opened, though Spark asks for the head of each.
     objects = listing.load([literally(uri) for uri in uris])

@@ -9,6 +9,7 @@ from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException
 from pyspark.sql import types as T
 
+from parsely_spark.errors import LakeError
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
@@ -163,6 +164,9 @@ TABLES = {
 }
 
 
+_NO_TABLE = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
+
+
 @dataclass(frozen=True)
 class Lake:
     """The folder or the catalog schema that holds the tables.
@@ -190,12 +194,14 @@ class Lake:
         """URI of the object by which writers of *table* take turns; None where they do not."""
         if not self.takes_turns:
             return None
-        if not self.is_catalog:
-            return f"{self.place.rstrip('/')}/_leases/{table}.json"
-        # In its folder, where upkeep passes over names that begin so. To make it is the catalog's own affair.
-        if not self.spark.catalog.tableExists(self.name_of(table)):
-            return None
-        return f"{self.delta(table).detail().select('location').collect()[0][0]}/_lease.json"
+        folder = f"{self.place.rstrip('/')}/{table}"
+        if self.is_catalog:
+            # To make a table there is the catalog's own affair.
+            if not self.spark.catalog.tableExists(self.name_of(table)):
+                return None
+            folder = self.delta(table).detail().select("location").collect()[0][0]
+        lake, _, name = folder.rpartition("/")
+        return f"{lake}/_leases/{name}.json"
 
     def read(self, table: str) -> DataFrame:
         """The rows of *table* as they are now."""
@@ -209,6 +215,22 @@ class Lake:
         """Have the storage say what is wrong with the folder, if anything is, while nothing has been done yet."""
         if not self.is_catalog:
             look_at(self.spark, self.place)
+
+    def require(self, table: str) -> None:
+        """Be sure that *table* is there, before anything is made of it.
+
+        Raises:
+            LakeError: if it is not.
+        """
+        try:
+            self.read(table).schema  # noqa: B018  # it is looked up for that
+        except AnalysisException as error:
+            if error.getCondition() not in _NO_TABLE:
+                raise
+            raise LakeError(
+                f"{self.place}: it has no table {table}; give the folder or the catalog schema that `parsely-spark "
+                "batch` has filled."
+            ) from error
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""

@@ -105,7 +105,7 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
 
 def from_nothing(lake: Lake, fold: Fold, *, version: int) -> DataFrame:
     """The rows that *fold* has by *version* of ``events``, from those events alone."""
-    return finish(combine(summarize(events_at(lake, version), fold), fold), fold)
+    return finish(combine(summarize(rows_at(lake, EVENTS.name, version), fold), fold), fold)
 
 
 def _merge(lake: Lake, fold: Fold, partials: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -147,7 +147,7 @@ def _new_events(lake: Lake, state: State) -> DataFrame:
     """The events that became new since the table's last fold."""
     name = lake.name_of(EVENTS.name)
     if state.folded == 0:
-        return events_at(lake, state.events)
+        return rows_at(lake, EVENTS.name, state.events)
     try:
         new = changes(lake, EVENTS.name, state.folded + 1, state.events)
         is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
@@ -164,9 +164,9 @@ def _new_events(lake: Lake, state: State) -> DataFrame:
     return new
 
 
-def events_at(lake: Lake, version: int) -> DataFrame:
-    """The events as of a *version* of the table."""
-    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(EVENTS.name))
+def rows_at(lake: Lake, table: str, version: int) -> DataFrame:
+    """The rows of *table* as of a version of it."""
+    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(table))
 
 
 def _state_of_events(lake: Lake, *, version: int, folded: int = 0) -> State:
@@ -197,6 +197,8 @@ def state_of(lake: Lake, table: str) -> State:
                 return state._replace(folded=int(folded[FOLDED]))
             if commit["operation"] == "RESTORE":
                 break
+    if lake.read(table).isEmpty():
+        return state
     raise LakeError(
         f"{lake.name_of(table)} has rows, but no commit since it was made or restored says which events it "
         f"holds; run `parsely-spark rebuild --tables {table}`."

@@ -47,8 +47,8 @@ def turn_to_write(lake: Lake, table: str) -> Iterator[None]:
         yield
         return
     lease = _Lease(lake.spark, uri)
-    lease.take()
     try:
+        lease.take()
         yield
     except BaseException:
         with suppress(Exception):  # what went wrong first is told
@@ -56,8 +56,9 @@ def turn_to_write(lake: Lake, table: str) -> Iterator[None]:
         raise
     if not lease.give_back():
         raise LakeError(
-            f"{lake.name_of(table)}: this run stood still for longer than its turn to write lasts, and another run has "
-            "written meanwhile; run `parsely-spark verify`, which shows whether anything was lost, and run again."
+            f"{lake.name_of(table)}: this run stood still for longer than its turn to write lasts, and another had a "
+            f"turn, or {uri} was removed; run `parsely-spark verify`, which shows whether anything was lost, and run "
+            "again."
         )
 
 
@@ -66,7 +67,7 @@ class _Lease:
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self._spark, self._uri = spark, uri
-        self._holder = {"holder": str(uuid.uuid4()), "host": socket.gethostname(), "process": os.getpid()}
+        self._id = str(uuid.uuid4())
         self._writes = 0
         self._etag = ""
         self._stop = threading.Event()
@@ -91,16 +92,15 @@ class _Lease:
                     "wait until that run is done, then run again."
                 )
             time.sleep(_LOOK_EVERY_S * random.uniform(0.5, 1.0))
-        self._renewing.start()
         self._prove()
+        self._renewing.start()
 
     def _prove(self) -> None:
         """Have a request refused, once for each bucket: a storage that does not look at conditions refuses none."""
         bucket = self._uri.split("/")[2]
         if bucket in _PROVEN:
             return
-        if write_object(self._spark, self._uri, str(uuid.uuid4()), instead_of="no such version"):
-            self._stop.set()
+        if any(write_object(self._spark, self._uri, uuid.uuid4().hex, instead_of=of) for of in ("no such tag", None)):
             raise LakeError(
                 f"{self._uri}: this storage does not know conditional writes, by which runs take turns; let only one "
                 "run at a time write and say so with --no-turns."
@@ -110,18 +110,28 @@ class _Lease:
     def give_back(self) -> bool:
         """Let the next one write; return whether nobody else had a turn meanwhile."""
         self._stop.set()
-        self._renewing.join()
-        return write_object(self._spark, self._uri, uuid.uuid4().hex, instead_of=self._etag)
+        if self._renewing.ident is not None:
+            self._renewing.join()
+        self._find_own()
+        return bool(self._etag) and write_object(self._spark, self._uri, uuid.uuid4().hex, instead_of=self._etag)
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_S / _RENEWALS):
-            # What goes wrong shows when the turn is given back: the object is not as it was then.
+            # Whether a request came through that was not answered is seen at the next one.
             with suppress(Exception):
+                self._find_own()
                 self._hold(self._etag)
+
+    def _find_own(self) -> None:
+        """Take the tag of what is there, if it is ours: a renewal may have come through whose answer did not."""
+        now = look_at_object(self._spark, self._uri)
+        if now is not None and now.etag != self._etag and self._id in read_object(self._spark, self._uri):
+            self._etag = now.etag
 
     def _hold(self, instead_of: str | None) -> bool:
         self._writes += 1
-        text = json.dumps({**self._holder, "writes": self._writes})
+        holder = {"holder": self._id, "host": socket.gethostname(), "process": os.getpid()}
+        text = json.dumps({**holder, "writes": self._writes})
         if not write_object(self._spark, self._uri, text, instead_of=instead_of):
             return False
         now = look_at_object(self._spark, self._uri)
@@ -132,5 +142,8 @@ class _Lease:
         return True
 
     def _who(self) -> str:
-        said = json.loads(read_object(self._spark, self._uri) or "{}")
-        return f"process {said.get('process')} on {said.get('host')}"
+        try:
+            said = json.loads(read_object(self._spark, self._uri))
+        except ValueError:  # it is nobody's turn just now
+            return "one run after the other"
+        return f"process {said['process']} on {said['host']}"

@@ -17,20 +17,18 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 
-def ingested_versions(lake: Lake, paths: Sequence[str], *, retry: bool = False) -> set[tuple[str, int, int]]:
+def ingested_versions(lake: Lake, paths: Sequence[str]) -> dict[tuple[str, int, int], bool]:
     """The versions of the objects at *paths* that runs are through with: path, bytes, epoch ms of the change.
 
-    Args:
-        lake: where the tables are.
-        paths: of the objects.
-        retry: whether to pass over those that were left out.
+    Returns:
+        For each whether it was read; else it was left out.
     """
     offered = lake.spark.createDataFrame([(path,) for path in paths], "path string")
     # The ledger of years is read, but only what is on offer leaves it.
     held = lake.read(INGESTED_FILES.name).join(F.broadcast(offered), "path", "left_semi")
-    held = held.where("error is null") if retry else held
-    rows = held.select("path", "size_bytes", F.unix_millis("modified_at").alias("modified_ms")).collect()
-    return {(row["path"], row["size_bytes"], row["modified_ms"]) for row in rows}
+    version = ("path", "size_bytes", F.unix_millis("modified_at").alias("modified_ms"))
+    rows = held.groupBy(*version).agg(F.bool_or(F.col("error").isNull()).alias("was_read")).collect()
+    return {(row["path"], row["size_bytes"], row["modified_ms"]): row["was_read"] for row in rows}
 
 
 def record_files(lake: Lake, files: Iterable[Mapping[str, Any]], *, run_id: str) -> None:

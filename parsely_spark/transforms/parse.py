@@ -19,7 +19,6 @@ from parsely_spark.transforms import tolerant
 from parsely_spark.transforms.tolerant import CORRUPT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
@@ -46,10 +45,6 @@ JSON_OPTIONS = {
     "allowNonNumericNumbers": "false",
 }
 
-# Of more unknown fields than this, each line is asked which it has; fewer get a place in what is read of every line.
-MOST_NAMED = 100
-
-
 # The fields that decide whether a line is an event, which, and when.
 _JUDGED_BY = (
     *("apikey", "event_id", "timestamp_info_nginx_ms", "ts_action", "user_agent", "ua_browser"),
@@ -57,9 +52,7 @@ _JUDGED_BY = (
 )
 
 
-def parse(
-    lines: DataFrame, *, ingested_at: datetime, unknown: Collection[str] = (), look_at_one_in: int = 1
-) -> DataFrame:
+def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     """Read each line as an event, or say why it cannot be one.
 
     A line with a value that is not of its field's type is `not_an_object` here; `parse_again` tells which of those are.
@@ -67,34 +60,22 @@ def parse(
     Args:
         lines: ``value`` (string, one line without its end); other columns pass through.
         ingested_at: when the run reads, UTC; an event from more than a day later is refused.
-        unknown: fields that are sent although the schema does not know them; they are rescued.
-        look_at_one_in: in one line of how many to look for names that the schema does not know.
 
     Returns:
         The columns of *lines* without ``value``, and ``_line`` (the line, where it is no event), ``_line_hash``
-        (bigint), ``_unknown`` (array<string>, the names found, where it was looked), ``_is_blank``, ``_reason`` (a key
-        of `REASONS`; null for an event or a blank), the 122 fields, ``event_at``, ``session_key``, ``is_bot``,
-        ``_rescued``, ``date`` and ``hour``. Every line gives one row.
+        (bigint), ``_unknown`` (array<string>, names of its fields that the schema does not know; null where there is
+        none), ``_is_blank``, ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields,
+        ``event_at``, ``session_key``, ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one row.
 
     Raises:
         MissingColumnsError: if ``value`` is absent.
     """
     require_columns(lines, ("value",), step="parse")
-    struct, rescued = event_struct(), F.lit(None).cast("string")
-    taken = [*struct.names, CORRUPT, *unknown]
-    are_distinct = len({name.lower() for name in taken}) == len(taken) and all(name.isascii() for name in unknown)
-    if not are_distinct or len(unknown) > MOST_NAMED:
-        # Names that differ by case alone are one to Spark, and some letters beyond ASCII are others' capitals. It is
-        # rare, so it may cost another look at each line.
-        rescued = tolerant.rescued_unknown(_json_text("_line"))
-    elif unknown:
-        for name in unknown:
-            struct = struct.add(name, "string")
-        rescued = F.nullif(F.to_json(F.struct(*[F.col("_record")[name].alias(name) for name in unknown])), F.lit("{}"))
-    record = F.from_json(_json_text("value"), struct.add(CORRUPT, "string"), JSON_OPTIONS)
+    record = F.from_json(_json_text("value"), event_struct().add(CORRUPT, "string"), JSON_OPTIONS)
     kept = [name for name in lines.columns if name != "value"]
     read = lines.select(*kept, F.col("value").alias("_line"), record.alias("_record"))
-    return _judge(read, kept, rescued, _unknown_names(look_at_one_in), ingested_at)
+    rescued = F.when(F.col("_unknown").isNotNull(), tolerant.rescued_unknown(_json_text("_line")))
+    return _judge(read, kept, rescued, ingested_at)
 
 
 def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
@@ -116,16 +97,17 @@ def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     read = lines.select(*kept, F.col("value").alias("_line"), texts)
     read = read.select("*", tolerant.record(F.col("_texts")).alias("_record"))
     rescued = tolerant.rescued(_json_text("_line"), F.col("_texts"), F.col("_record"))
-    return _judge(read, kept, rescued, F.lit(None).cast("array<string>"), ingested_at)
+    return _judge(read, kept, rescued, ingested_at)
 
 
-def _unknown_names(one_in: int) -> Column:
-    known = F.array(*[F.lit(name) for name in event_struct().names])
-    names = F.array_except(F.json_object_keys(_json_text("_line")), known)
-    return F.when((F.pmod("_line_hash", F.lit(one_in)) == 0) & (F.size(names) > 0), names)
+def _unknown_names() -> Column:
+    """Of every line, because a field that one line in many has would be found in some slices and not in others."""
+    known = event_struct().names
+    names = F.filter(F.json_object_keys(_json_text("_line")), lambda name: ~name.isin(*known))
+    return F.when(F.size(names) > 0, names)
 
 
-def _judge(read: DataFrame, kept: list[str], rescued: Column, unknown: Column, ingested_at: datetime) -> DataFrame:
+def _judge(read: DataFrame, kept: list[str], rescued: Column, ingested_at: datetime) -> DataFrame:
     # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
     fields = event_struct().names
     judged = (
@@ -140,6 +122,7 @@ def _judge(read: DataFrame, kept: list[str], rescued: Column, unknown: Column, i
             _reason().alias("_reason"),
             columns.event_ms(F.col("_server_ms")).alias("_ms"),
             columns.user_agent_text().alias("_agent"),
+            _unknown_names().alias("_unknown"),
         )
     )
     is_kept = F.col("_reason").isNotNull()
@@ -147,7 +130,7 @@ def _judge(read: DataFrame, kept: list[str], rescued: Column, unknown: Column, i
         *kept,
         F.when(is_kept, F.col("_line")).alias("_line"),
         "_line_hash",
-        unknown.alias("_unknown"),
+        "_unknown",
         "_is_blank",
         "_reason",
         *[F.col("event_id") if name == "event_id" else F.col(f"_record.{name}") for name in fields],
