@@ -39,7 +39,7 @@ demo: dev ## the whole of it on this machine: generate a day, build the tables a
 	@$(BIN)/parsely-spark demo
 
 test: dev ## run the tests, in two processes with a Spark each
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A seed names the cases: `make soak SEED=n` runs the same again.
 soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many

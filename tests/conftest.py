@@ -31,6 +31,15 @@ SMALL = (
 )
 
 
+# Minutes each, mostly in processes of their own: of two workers, none should begin them at the end.
+LONG = ("test_crashes.py", "test_surroundings.py", "test_lease.py", "test_promises.py", "test_batch.py", "test_fold.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The one session of the process, made as the program makes its own."""

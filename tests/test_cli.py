@@ -215,7 +215,14 @@ def test_a_bug_keeps_its_traceback(place: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_interruption_is_exit_code_130_and_one_line(place: Path):
     words = ["generate", "--out", "new", "--events", "5000000"]
-    child = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    child = subprocess.Popen(
+        [*PROGRAM, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # What a shell starts in the background ignores the signal, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (place / "new/events").exists() and child.poll() is None:
         time.sleep(0.02)
     time.sleep(0.2)

@@ -16,6 +16,7 @@ from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
 from parsely_spark.tables.ledger import record_files
+from parsely_spark.tables.write import create_missing_tables
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ def test_an_event_that_is_there_twice_is_named(fed: Lake, spark: SparkSession, t
     events = fed.read("events")
     twice = events.orderBy("event_id").limit(1)
     lake = Lake(spark, str(tmp_path / "lake"))
-    lake.create_missing("events")
-    lake.create_missing("sessions")
+    create_missing_tables(lake)
     events.union(twice).write.format("delta").mode("append").saveAsTable(lake.name_of("events"))
     (difference,) = run_verify(lake, QUIET).differences[:1]
     (row,) = twice.collect()
