@@ -239,7 +239,7 @@ def _told(
     where = file or uri
     for source in sources:
         if place and is_within(place, source):
-            kind, where = SourceError, file or source
+            kind, where = SourceError, file or (place if place.endswith(".gz") else source)
     if kind is SourceError and "PATH_NOT_FOUND" in said and is_within(uri, where):
         return SourceError(f"{_shown(uri)}: {_NOTHING_THERE}")
     for meaning in _MEANINGS:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from oracle import read_lines, sessions, unique_events
+from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.crash import POINTS, VARIABLE
 from parsely_spark.tables.catalog import Lake
@@ -47,7 +48,7 @@ def start(source: Path, lake: Path, folder: Path, *, crash_at: str | None = None
     """Start the command in a process of its own."""
     config = folder / "parsely.toml"
     config.write_text(CONFIG)
-    environment = {**os.environ, "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=128m"}
+    environment = {**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE}
     if crash_at:
         environment[VARIABLE] = crash_at
     flags = ("--source", source, "--lake", lake, "--config", config)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from s3_server import moto, slow_commits
+from standalone_cluster import SHORT_LIFE
 from turns import APPENDS, LEASE_S
 
 from parsely_spark.errors import LakeError
@@ -52,6 +53,7 @@ def start(lake: Lake) -> Iterator[Callable[[str, str], subprocess.Popen[str]]]:
         started.append(
             subprocess.Popen(
                 command,
+                env={**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

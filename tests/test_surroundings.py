@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from oracle import read_lines, unique_events
 from pyspark.sql import functions as F
+from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.pipelines.batch import run_batch
 from parsely_spark.pipelines.verify import run_verify
@@ -42,7 +43,8 @@ def batch(tmp: Path, bucket: Path, lake: Path, *, spark: dict[str, str], **envir
     (tmp / "parsely.toml").write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in table.items()))
     flags = ["--config", str(tmp / "parsely.toml"), "--source", str(bucket), "--lake", str(lake)]
     command = [sys.executable, "-m", "parsely_spark", "batch", *flags]
-    ended = subprocess.run(command, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, timeout=300)
+    environment = {**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE, **environment}
+    ended = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, timeout=300)
     return ended.returncode, ended.stderr.splitlines()[-1]
 
 
