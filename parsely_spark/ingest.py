@@ -20,7 +20,7 @@ from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.ledger import record_files
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
-from parsely_spark.transforms.parse import parse, parse_again
+from parsely_spark.transforms.parse import is_event, parse, parse_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
 
 MOST_NAMED = 100  # of fields that the schema does not know, in what a slice tells
-
-_IS_EVENT = "_reason is null and not _is_blank"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,16 +157,15 @@ def _read(lake: Lake, files: Sequence[RawFile], ingested_at: datetime, until_don
 
 def _count(lines: DataFrame) -> _Counts:
     """What the lines of each object are, by its path."""
-    is_event = F.expr(_IS_EVENT)
     rows = lines.groupBy("source").agg(
         F.count("*").alias("lines"),
         F.sum("bytes").alias("bytes"),
         F.count_if("_is_blank").alias("blank"),
         F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
         F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
-        F.count_if(is_event & (F.col("_copy") == 1)).alias("kept"),
-        F.count_if(is_event & F.col("_unknown").isNotNull()).alias("drifted"),
-        F.collect_set(F.when(is_event, F.unix_date("date") * 24 + F.col("hour"))).alias("hours"),
+        F.count_if(is_event() & (F.col("_copy") == 1)).alias("kept"),
+        F.count_if(is_event() & F.col("_unknown").isNotNull()).alias("drifted"),
+        F.collect_set(F.when(is_event(), F.unix_date("date") * 24 + F.col("hour"))).alias("hours"),
     )
     return {row["source"]: row.asDict() for row in rows.collect()}
 
@@ -192,7 +189,7 @@ def _check_hours(parts: Sequence[_Counts], most: int) -> None:
 
 def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:
     """Insert the events of *lines* that are new; return how many those were, by path of the object."""
-    events = lines.where(_IS_EVENT).where("_copy = 1")
+    events = lines.where(is_event()).where("_copy = 1")
     inserted = insert_events(lake, events, says=says)
     by_file = _inserted_by_file(lake, events, counts, inserted, says)
     if sum(by_file.values()) != inserted:

@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 try:
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it has no types
-except ImportError:  # without a JVM, nobody throws it
+    from py4j import protocol  # type: ignore[import-untyped]  # it has no types
+except ImportError:  # a client of Spark Connect gets all that goes wrong as PySparkException
+    protocol = None
 
-    class Py4JJavaError(Exception):  # type: ignore[no-redef]
-        """Stands in."""
-
+# What the JVM throws and PySpark does not translate; without a JVM, nothing.
+THROWN: tuple[type[Exception], ...] = (protocol.Py4JJavaError,) if protocol else ()
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -62,7 +62,7 @@ def look_at_object(spark: SparkSession, uri: str) -> Version | None:
     where, files, _ = _open(spark, uri)
     try:
         status = files.getFileStatus(where)
-    except Py4JJavaError as error:
+    except THROWN as error:
         if "FileNotFound" in str(error):
             return None
         raise
@@ -79,7 +79,7 @@ def list_objects(spark: SparkSession, uri: str) -> list[tuple[str, int, int]] | 
     try:
         # Each object asked for by itself would be five calls to the JVM, a hundred thousand of them a minute.
         found = _jvm(spark).org.apache.hadoop.util.functional.RemoteIterators.toList(files.listFiles(where, True))
-    except Py4JJavaError as error:
+    except THROWN as error:
         if "FileNotFound" in str(error):
             return None
         raise
@@ -96,7 +96,7 @@ def read_object(spark: SparkSession, uri: str) -> str:
         with closing(files.open(where)) as stream:
             utf8 = _jvm(spark).java.nio.charset.StandardCharsets.UTF_8
             return str(_jvm(spark).org.apache.commons.io.IOUtils.toString(stream, utf8))
-    except Py4JJavaError as error:
+    except THROWN as error:
         if any(word in str(error) for word in ("FileNotFound", *_REFUSED)):
             return ""
         raise
@@ -124,7 +124,7 @@ def write_object(spark: SparkSession, uri: str, text: str, *, instead_of: str | 
         stream = builder.build()
         stream.write(text.encode())
         stream.close()
-    except Py4JJavaError as error:
+    except THROWN as error:
         is_gone = instead_of is not None and "FileNotFound" in str(error)
         if not is_gone and not any(word in str(error) for word in _REFUSED):
             raise

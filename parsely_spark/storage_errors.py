@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from pyspark.errors import AnalysisException, PySparkException
 
 from parsely_spark.errors import BrokenFileError, FileError, LakeError, SourceError, VanishedFileError
+from parsely_spark.jvm import THROWN
 from parsely_spark.places import is_within, literally
 
 if TYPE_CHECKING:
@@ -21,13 +22,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
-_THROWN: tuple[type[Exception], ...] = (PySparkException,)
-try:
-    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it has no types
-except ImportError:  # A client of Spark Connect has no JVM beside it, and gets all of it as PySparkException.
-    pass
-else:
-    _THROWN += (Py4JJavaError,)
+_THROWN: tuple[type[Exception], ...] = (PySparkException, *THROWN)
 
 
 class _Meaning(NamedTuple):

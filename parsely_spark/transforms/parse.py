@@ -74,8 +74,7 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     record = F.from_json(_json_text("value"), event_struct().add(CORRUPT, "string"), JSON_OPTIONS)
     kept = [name for name in lines.columns if name != "value"]
     read = lines.select(*kept, F.col("value").alias("_line"), record.alias("_record"))
-    rescued = F.when(F.col("_unknown").isNotNull(), tolerant.rescued_unknown(_json_text("_line")))
-    return _judge(read, kept, rescued, ingested_at)
+    return _judge(read, kept, F.col("_unknown"), ingested_at)
 
 
 def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
@@ -96,8 +95,9 @@ def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     texts = tolerant.texts(_json_text("value"), JSON_OPTIONS).alias("_texts")
     read = lines.select(*kept, F.col("value").alias("_line"), texts)
     read = read.select("*", tolerant.record(F.col("_texts")).alias("_record"))
-    rescued = tolerant.rescued(_json_text("_line"), F.col("_texts"), F.col("_record"))
-    return _judge(read, kept, rescued, ingested_at)
+    lost = tolerant.lost_names(F.col("_texts"), F.col("_record"))
+    unheld = F.concat(F.coalesce("_unknown", F.array().cast("array<string>")), lost)
+    return _judge(read, kept, unheld, ingested_at)
 
 
 def _unknown_names() -> Column:
@@ -107,7 +107,7 @@ def _unknown_names() -> Column:
     return F.when(F.size(names) > 0, names)
 
 
-def _judge(read: DataFrame, kept: list[str], rescued: Column, ingested_at: datetime) -> DataFrame:
+def _judge(read: DataFrame, kept: list[str], unheld: Column, ingested_at: datetime) -> DataFrame:
     # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
     fields = event_struct().names
     judged = (
@@ -134,7 +134,7 @@ def _judge(read: DataFrame, kept: list[str], rescued: Column, ingested_at: datet
         "_is_blank",
         "_reason",
         *[F.col("event_id") if name == "event_id" else F.col(f"_record.{name}") for name in fields],
-        *_computed_columns(rescued),
+        *_computed_columns(unheld),
     )
 
 
@@ -187,15 +187,20 @@ def _is_blank() -> Column:
     return is_bad & (F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "")
 
 
-def _computed_columns(rescued: Column) -> list[Column]:
+def is_event() -> Column:
+    """Whether a parsed line is an event."""
+    return F.col("_reason").isNull() & ~F.col("_is_blank")
+
+
+def _computed_columns(unheld: Column) -> list[Column]:
     event_ms = F.col("_ms")
-    is_event = F.col("_reason").isNull() & ~F.col("_is_blank")
     computed = {
         "event_at": F.timestamp_millis(event_ms),
         "session_key": columns.tracker_session_key(F.col("_server_ms")),
         "is_bot": columns.is_bot(F.col("_agent")),
-        "_rescued": rescued,
+        # Nearly no line has such a field, and only theirs are read again.
+        "_rescued": F.when(F.size(unheld) > 0, tolerant.kept(_json_text("_line"), unheld)),
         "date": columns.utc_date(event_ms),
         "hour": columns.utc_hour(event_ms),
     }
-    return [F.when(is_event, column).alias(name) for name, column in computed.items()]
+    return [F.when(is_event(), column).alias(name) for name, column in computed.items()]

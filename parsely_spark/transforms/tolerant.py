@@ -50,29 +50,24 @@ def is_one_value(json_text: Column) -> Column:
     return (elements("]") == 1) & (elements(",0]") == 2)
 
 
-def rescued(json_text: Column, texts: Column, record: Column) -> Column:
-    """JSON of what *record* does not hold: unknown fields, and values of which it made nothing; null where nothing is.
-
-    Values are texts: those of strings themselves, of all else their JSON, with fractions as a double prints them.
-    """
+def lost_names(texts: Column, record: Column) -> Column:
+    """The names (array<string>) of the fields of whose *texts* the *record* makes nothing."""
     lost = [
         F.when(texts[field.name].isNotNull() & record[field.name].isNull(), F.lit(field.name))
         for field in EVENT_FIELDS
         if field.type != "string"
     ]
-    return _kept(json_text, also=F.array_compact(F.array(*lost)))
+    return F.array_compact(F.array(*lost))
 
 
-def rescued_unknown(json_text: Column) -> Column:
-    """JSON of the fields that the schema does not know, as `rescued` has them."""
-    return _kept(json_text, also=F.array().cast("array<string>"))
+def kept(json_text: Column, names: Column) -> Column:
+    """JSON of the fields *names* (array<string>) of the line; null where it has none of them, or null for them.
 
-
-def _kept(json_text: Column, *, also: Column) -> Column:
-    known = F.array(*[F.lit(field.name) for field in EVENT_FIELDS])
+    Values are texts: those of strings themselves, of all else their JSON, with fractions as a double prints them.
+    """
     kept = F.map_filter(
         F.from_json(json_text, "map<string,string>"),
-        lambda name, value: value.isNotNull() & (~F.array_contains(known, name) | F.array_contains(also, name)),
+        lambda name, value: value.isNotNull() & F.array_contains(names, name),
     )
     return F.when(F.size(kept) > 0, F.to_json(kept))
 
