@@ -26,6 +26,10 @@ SESSION_MAY_LEAD_SERVER = timedelta(hours=1)
 LONGEST_SILENCE = timedelta(minutes=30)  # inside a session of an app that sends no session fields
 MAX_ENGAGED_S = 86_400  # trackers send at most 3,600 s at a time; a day is a broken counter
 
+_LEAST_MS = 10**11
+_LAST_MS = 253_402_300_799_999  # of the year 9999
+_LEAST_VIDEO_MS = 10_000
+
 STANDARD_ACTIONS = ("pageview", "heartbeat", "videostart", "vheartbeat", "conversion")
 
 NOT_A_BOT = "cubot"  # a maker of phones
@@ -172,10 +176,38 @@ def seconds_of(action: str) -> Column:
     return F.when(is_action(action) & seconds.between(0, MAX_ENGAGED_S), seconds).otherwise(F.lit(0).cast("bigint"))
 
 
+# --- content ----------------------------------------------------------------------------------------------------
+
+
+def is_of_video() -> Column:
+    """Whether the event is about a video: its metadata are the video's, its URL is that of the page it plays on."""
+    return F.coalesce(F.col("action").isin("videostart", "vheartbeat"), F.lit(False))
+
+
 def post_id() -> Column:
-    """The content that a pageview showed: ``metadata_canonical_url``, or ``url_clean`` where that is missing."""
+    """The content of the event's page: ``metadata_canonical_url``, or ``url_clean`` where that is missing."""
     canonical = F.col("metadata_canonical_url")
-    return F.when(canonical != "", canonical).otherwise(F.col("url_clean"))
+    return F.when((canonical != "") & ~is_of_video(), canonical).otherwise(F.col("url_clean"))
+
+
+def sent_time(name: str) -> Column:
+    """Timestamp of a field that holds ms since the epoch from the web and s from apps; null for what is neither.
+
+    Below 10^11 it is seconds: as such the year 5138, as milliseconds March 1973, before there was a Web.
+    """
+    sent = F.col(name)
+    as_ms = F.when(sent.between(1, _LEAST_MS - 1), sent * 1000).when(sent.between(_LEAST_MS, _LAST_MS), sent)
+    return F.timestamp_millis(F.when(as_ms <= _LAST_MS, as_ms))
+
+
+def video_s() -> Column:
+    """Length of the video, s (bigint), of ``metadata_duration``, which is in ms from the web and in s from apps.
+
+    From 10,000 on it is milliseconds: ten seconds, where as seconds it would be a video of almost three hours.
+    """
+    sent = F.col("metadata_duration")
+    ms = F.when(sent >= _LEAST_VIDEO_MS, F.round(sent / 1000).cast("bigint"))
+    return F.coalesce(ms, F.when(sent > 0, sent))
 
 
 # --- text -------------------------------------------------------------------------------------------------------

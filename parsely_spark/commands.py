@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         GenerateSettings,
         LakeSettings,
         RebuildSettings,
+        RegisterSettings,
         SparkSettings,
+        TablesSettings,
         VerifySettings,
     )
     from parsely_spark.tables.catalog import Lake
@@ -40,6 +42,7 @@ def batch(settings: BatchSettings) -> None:
     from parsely_spark.pipelines.batch import Limits, run_batch
     from parsely_spark.session import running_tasks
 
+    _check_tables(settings)
     spark = _open_session("batch", settings)
     lake = _lake(spark, settings)
     limits = Limits(
@@ -49,6 +52,8 @@ def batch(settings: BatchSettings) -> None:
         slice_files=settings.slice_files,
         file_hours=settings.file_hours,
         retry=settings.retry,
+        tables=settings.names,
+        depths=settings,
     )
     summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
     if settings.json:
@@ -63,18 +68,11 @@ def rebuild(settings: RebuildSettings) -> None:
     _find_spark()
     from parsely_spark.pipelines.rebuild import run_rebuild
     from parsely_spark.session import running_tasks
-    from parsely_spark.tables.folds import FOLDS
 
-    known = [fold.name for fold in FOLDS]
-    for name in settings.names:
-        if name not in known:
-            raise SettingsError(
-                f"tables={settings.tables!r}: {name!r} is no derived table{did_you_mean(name, known)}; there are "
-                f"{', '.join(known)}."
-            )
+    _check_tables(settings)
     spark = _open_session("rebuild", settings)
     lake = _lake(spark, settings)
-    rebuilt = run_rebuild(lake, settings.names, Progress(lambda: running_tasks(spark)))
+    rebuilt = run_rebuild(lake, settings.names, Progress(lambda: running_tasks(spark)), depths=settings)
     if settings.json:
         print(json.dumps(dataclasses.asdict(rebuilt)))
 
@@ -85,13 +83,20 @@ def verify(settings: VerifySettings) -> None:
     from parsely_spark.pipelines.verify import run_verify
     from parsely_spark.session import running_tasks
 
+    _check_tables(settings)
     spark = _open_session("verify", settings)
     lake = _lake(spark, settings)
-    findings = run_verify(lake, Progress(lambda: running_tasks(spark)), sample=float(settings.sample))
+    findings = run_verify(
+        lake,
+        Progress(lambda: running_tasks(spark)),
+        sample=float(settings.sample),
+        tables=settings.names,
+        depths=settings,
+    )
     if settings.json:
         print(json.dumps(dataclasses.asdict(findings)))
     else:
-        for difference in findings.differences:
+        for difference in (*findings.differences, *findings.unbalanced):
             print(difference)
     if not findings.is_right:
         rows = sum(findings.different.values())
@@ -99,6 +104,17 @@ def verify(settings: VerifySettings) -> None:
         raise LakeError(
             f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
         )
+
+
+def register(settings: RegisterSettings) -> None:
+    """Put the views, and the tables of a folder, into a catalog."""
+    _find_spark()
+    from parsely_spark.pipelines.register import run_register
+    from parsely_spark.session import running_tasks
+
+    spark = _open_session("register", settings)
+    lake = _lake(spark, settings)
+    run_register(lake, settings.catalog or str(settings.schema), settings, Progress(lambda: running_tasks(spark)))
 
 
 def generate(settings: GenerateSettings) -> None:
@@ -128,6 +144,18 @@ def _lake(spark: SparkSession, settings: LakeSettings) -> Lake:
     return Lake(spark, settings.place, is_catalog=settings.catalog is not None, takes_turns=settings.turns)
 
 
+def _check_tables(settings: TablesSettings) -> None:
+    from parsely_spark.tables.folds import FOLDS
+
+    known = [fold.name for fold in FOLDS]
+    for name in settings.names:
+        if name not in known:
+            raise SettingsError(
+                f"tables={settings.tables!r}: {name!r} is no derived table{did_you_mean(name, known)}; there are "
+                f"{', '.join(known)}."
+            )
+
+
 def _find_spark() -> None:
     for module in ("pyspark", "delta"):
         if find_spec(module) is None:
@@ -153,6 +181,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "batch": batch,
     "rebuild": rebuild,
     "verify": verify,
+    "register": register,
     "generate": generate,
     "demo": demo,
 }

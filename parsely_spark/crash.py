@@ -16,6 +16,7 @@ POINTS = (
     "recorded files",
     "ingested",
     "folded sessions",
+    "folded pageviews",
     "recorded run",
 )
 

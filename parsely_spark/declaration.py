@@ -63,7 +63,7 @@ def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
     """Refuse a wrong *value* of the setting *name*, which is called *where* in the place it comes from."""
     check = declared(kind)[name].metadata["check"]
     values = value if isinstance(value, tuple) else (value,)
-    if not values:
+    if not values and declared(kind)[name].default != ():
         raise SettingsError(f"{where} is empty; give at least one value.")
     for one in values:
         if isinstance(one, str) and (not one or one != one.strip()):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Lines that the JVM prints before any log level holds, and that say nothing to a user.
 _NOISE = re.compile(
     r"^(WARNING: (Using incubator|A terminally|sun\.misc|Please consider)"
-    r"|Setting (default|Spark) log level|To adjust log|Picked up _?\w*JAVA\w*OPTIONS)"
+    r"|Setting (default|Spark) log level|To adjust log|Picked up _?\w*JAVA\w*OPTIONS|Warning: Java versions > Java 11)"
 )
 
 

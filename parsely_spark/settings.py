@@ -21,6 +21,7 @@ from parsely_spark.places import (
     check_raw_events,
     is_within,
 )
+from parsely_spark.reporting import DepthSettings, ReportingSettings
 
 
 def _check_endpoint(where: str, url: str) -> None:
@@ -114,7 +115,24 @@ class SummarySettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(LakeSettings, SummarySettings):
+class TablesSettings(LakeSettings, DepthSettings):
+    """Which derived tables, and what some of their columns go by."""
+
+    tables: str | None = setting(
+        "derived tables, separated by commas; all of them by default",
+        default=None,
+        metavar="A,B",
+        example="sessions,pageviews",
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tables; none means all."""
+        return tuple(name.strip() for name in self.tables.split(",")) if self.tables else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(TablesSettings, SummarySettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
@@ -181,26 +199,35 @@ class BatchSettings(LakeSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RebuildSettings(LakeSettings, SummarySettings):
+class RebuildSettings(TablesSettings, SummarySettings):
     """Which tables ``rebuild`` makes again."""
-
-    tables: str | None = setting(
-        "derived tables, separated by commas; all of them by default", default=None, metavar="A,B", example="sessions"
-    )
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The tables; none means all."""
-        return tuple(name.strip() for name in self.tables.split(",")) if self.tables else ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifySettings(LakeSettings, SummarySettings):
+class VerifySettings(TablesSettings, SummarySettings):
     """How much ``verify`` looks at."""
 
     sample: str = setting(
         "share of the rows to look at, chosen by their keys", default="1", metavar="0..1", check=_check_share
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterSettings(LakeSettings, ReportingSettings):
+    """What ``register`` puts into a catalog, and where."""
+
+    schema: str | None = setting(
+        "schema for the tables and views of a lake that is a folder; those of a catalog stay in theirs",
+        default=None,
+        metavar="NAME",
+        example="analytics",
+        check=_check_catalog,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lake is not None and self.schema is None:
+            raise SettingsError("--lake URI given alone; say with --schema NAME where its tables and views shall be.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +266,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "batch": BatchSettings,
     "rebuild": RebuildSettings,
     "verify": VerifySettings,
+    "register": RegisterSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,
 }

@@ -32,7 +32,10 @@ SMALL = (
 
 
 # Minutes each, mostly in processes of their own: of two workers, none should begin them at the end.
-LONG = ("test_crashes.py", "test_surroundings.py", "test_lease.py", "test_promises.py", "test_batch.py", "test_fold.py")
+LONG = (
+    *("test_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py", "test_views.py", "test_lease.py"),
+    *("test_old_models.py", "test_docs.py", "test_fold.py", "test_verify.py", "test_cluster.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -110,7 +110,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(cluster: Cluster, distribution: Distribution, bucket: Path, folder: Path) -> Submitted:
     """The job over the bucket, into a new lake."""
-    flags = ("--source", bucket, "--lake", folder, "--json")
+    flags = ("--source", bucket, "--lake", folder, "--tables", "sessions", "--json")
     return cluster.submit(*MEMORY, *distribution.py_files, distribution.jobs / "batch.py", *flags)
 
 
@@ -130,7 +130,7 @@ def again(
     # Spark warns of an extension that it does not find, and goes on.
     theirs = ("--conf", "spark.sql.extensions=com.example.Theirs")
     chosen = ("--name", "nightly", "--conf", "spark.log.level=WARN", *theirs)
-    flags = ("--source", bucket, "--lake", folder, "--json")
+    flags = ("--source", bucket, "--lake", folder, "--tables", "sessions", "--json")
     return cluster.submit(*chosen, *distribution.py_files, probe, *flags)
 
 
@@ -246,7 +246,7 @@ def test_executors_that_die_in_the_middle_lose_and_double_nothing(
 
     with ThreadPoolExecutor() as thread:
         killed = thread.submit(kill_in_the_middle)
-        job = (distribution.jobs / "batch.py", "--source", bucket, "--lake", lake, "--json")
+        job = (distribution.jobs / "batch.py", "--source", bucket, "--lake", lake, "--tables", "sessions", "--json")
         submitted = cluster.submit(*MEMORY, *distribution.py_files, *job)
         killed.result(timeout=1)
     assert submitted.exit_code == 0, submitted

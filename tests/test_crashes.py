@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from oracle import read_lines, sessions, unique_events
+from oracle_tables import tables
 from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.crash import POINTS, VARIABLE
@@ -51,7 +52,7 @@ def start(source: Path, lake: Path, folder: Path, *, crash_at: str | None = None
     environment = {**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE}
     if crash_at:
         environment[VARIABLE] = crash_at
-    flags = ("--source", source, "--lake", lake, "--config", config)
+    flags = ("--source", source, "--lake", lake, "--config", config, "--tables", "pageviews")
     command = [sys.executable, "-m", "parsely_spark", "batch", *map(str, flags)]
     return subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.PIPE)
 
@@ -75,6 +76,10 @@ def check(spark: SparkSession, folder: Path, source: Path) -> None:
     columns = ("session_key", "events", "pageviews", "engaged_s", "exit_url")
     actual = {row["session_key"]: row.asDict() for row in lake.read("sessions").select(*columns).collect()}
     assert actual == {key: {name: row[name] for name in columns} for key, row in wanted.items()}
+    views = tables(list(expected.events.values()), lambda user_agent, ua_browser: False)["pageviews"]
+    columns = ("pageview_key", "session_key", "pageviews", "engaged_s", "post_id")
+    seen = [tuple(row) for row in lake.read("pageviews").select(*columns).collect()]
+    assert sorted(seen, key=repr) == sorted((tuple(row[name] for name in columns) for row in views), key=repr)
     assert lake.read("rejected_lines").count() == expected.rejected
     known = {row["path"] for row in lake.read("ingested_files").select("path").collect()}
     assert known == {f"file:{path}" for path in source.glob("events/**/*.gz")}

@@ -58,7 +58,9 @@ class Bucket:
 
     def run(self, **limits: Any) -> Summary:
         """One run over all of it."""
-        return run_batch(self.lake, [f"file:{self.folder}"], Progress(is_terminal=False), Limits(**limits))
+        return run_batch(
+            self.lake, [f"file:{self.folder}"], Progress(is_terminal=False), Limits(tables=("sessions",), **limits)
+        )
 
     def ids(self) -> list[str]:
         """The ids of the events in the table."""

@@ -7,12 +7,13 @@ import os
 import shutil
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from lakes import DERIVED, readable, rows_of
 from oracle import read_lines, sessions, unique_events
-from pyspark.sql import functions as F
+from oracle_tables import as_text, tables
 from worlds import IN_DOUBT, RUNS, Happening, worlds_of
 
 from parsely_spark.pipelines.batch import run_batch
@@ -45,20 +46,6 @@ def deliver(folder: Path, worlds: list[list[Happening]]) -> list[Path]:
     return [folder / str(run) for run in range(RUNS) if (folder / str(run)).exists()]
 
 
-def rows_of(lake: Lake, table: str, *, but: str = "") -> list[str]:
-    """Every row as text, without the column *but*, sorted."""
-    columns = [name for name in sorted(lake.read(table).columns) if name != but]
-    return sorted(row[0] for row in lake.read(table).select(F.to_json(F.struct(*columns))).collect())
-
-
-def plain_sessions(lake: Lake) -> dict[str, dict[str, Any]]:
-    """The sessions by key, with their times as the oracle has them."""
-    shown = lake.read("sessions").drop(*[name for name in lake.read("sessions").columns if name.startswith("_")])
-    for name in ("started_at", "ended_at"):
-        shown = shown.withColumn(name, F.unix_millis(name))
-    return {row["session_key"]: row.asDict() for row in shown.collect()}
-
-
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -82,18 +69,18 @@ def test_any_split_order_and_repetition_ends_in_the_tables_of_one_run_and_of_the
     assert summaries[-1].inserted == 0
     assert sum(summary.inserted for summary in summaries) == at_once.inserted == len(expected.events)
     assert (at_once.lines, at_once.duplicate) == (expected.lines, expected.duplicate)
-    assert rows_of(parts, "events", but=IN_DOUBT) == rows_of(whole, "events", but=IN_DOUBT)
-    assert rows_of(parts, "sessions") == rows_of(whole, "sessions")
-    wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
-    for row in wanted.values():
-        row |= {name: round(row[name].timestamp() * 1000) for name in ("started_at", "ended_at")}
-    assert plain_sessions(parts) == wanted
+    assert rows_of(parts, "events", but={IN_DOUBT}) == rows_of(whole, "events", but={IN_DOUBT})
+    events, is_bot = list(expected.events.values()), lambda user_agent, ua_browser: False
+    wanted = {"sessions": list(sessions(events, is_bot).values()), **tables(events, is_bot)}
+    for table in DERIVED:
+        assert rows_of(parts, table) == rows_of(whole, table), table
+        assert readable(parts, table) == as_text(wanted[table]), table
     assert run_verify(parts, QUIET).is_right
     print(
         "SIZES",
         expected.lines,
         len(expected.events),
-        len(wanted),
-        sum(r["session_source"] == "idle" for r in wanted.values()),
+        {table: len(rows) for table, rows in wanted.items()},
+        sum(r["session_source"] == "idle" for r in wanted["sessions"]),
     )
     shutil.rmtree(folder)

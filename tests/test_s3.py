@@ -96,7 +96,7 @@ def sentence(account: Account, capsys: pytest.CaptureFixture[str]) -> Callable[.
 
     def run(source: str, lake: str) -> str:
         with pytest.raises(SystemExit) as exit:
-            main(["batch", "--source", source, "--lake", lake])
+            main(["batch", "--source", source, "--lake", lake, "--tables", "sessions"])
         return only_sentence(exit.value.code, capsys.readouterr().err, account)
 
     return run
@@ -126,7 +126,7 @@ def program(
     ours |= {"HOME": str(tmp), "AWS_EC2_METADATA_DISABLED": "true", **environment}
     # A process that ends before a better compiler has paid takes half the time without it.
     ours["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    command = [sys.executable, "-m", "parsely_spark", "batch", "--config", str(config), *flags]
+    command = [sys.executable, "-m", "parsely_spark", "batch", "--config", str(config), "--tables", "sessions", *flags]
     return subprocess.Popen(command, env=ours, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -342,7 +342,7 @@ def test_a_file_that_vanishes_once_it_is_listed_is_done_without(
         return listing
 
     monkeypatch.setattr(batch, "list_files", list_then_delete)
-    assert main(["batch", "--source", "s3a://gone/events", "--lake", lake.place]) == 0
+    assert main(["batch", "--source", "s3a://gone/events", "--lake", lake.place, "--tables", "sessions"]) == 0
     assert lake.read("events").count() == 5
 
 

@@ -19,6 +19,7 @@ from parsely_spark.settings import (
     BatchSettings,
     DemoSettings,
     GenerateSettings,
+    RegisterSettings,
     SparkSettings,
 )
 from parsely_spark.testing.generate import generate
@@ -473,8 +474,14 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 
 def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
-    shared = ["lake", "catalog", "turns", "s3_endpoint_url"]
-    assert list(declared(BatchSettings)) == [*own, *shared, "verbose", "json"]
+    shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "verbose"]
+    assert list(declared(BatchSettings)) == [*own, *shared, "skim_s", "deep_read_s", "deep_watch_s", "json"]
+
+
+def test_a_folder_is_registered_in_a_schema():
+    with pytest.raises(SettingsError, match="say with --schema NAME where"):
+        load(RegisterSettings, {"lake": "s3a://lake"}, command="register")
+    assert load(RegisterSettings, {"lake": "s3a://lake", "schema": "a.b"}, command="register").schema == "a.b"
 
 
 @pytest.mark.parametrize(

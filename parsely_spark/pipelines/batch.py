@@ -18,7 +18,7 @@ from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folding import fold_new_events
-from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
 from parsely_spark.tables.write import create_missing_tables
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from parsely_spark.progress import Progress
+    from parsely_spark.reporting import DepthSettings
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
@@ -37,7 +38,7 @@ _MOST_BROKEN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Which objects a run takes, and how much of them at once.
+    """Which objects a run takes, how much of them at once, and what it makes of them.
 
     Attributes:
         begin: the first hour, as `YYYY/MM/DD/HH`.
@@ -46,6 +47,8 @@ class Limits:
         slice_files: of objects, likewise.
         file_hours: that the events of one object may be of. Each is a partition, and a broken clock knows many.
         retry: whether to take those again that earlier runs left out.
+        tables: the derived tables to bring up to date, with those that they follow; none means all.
+        depths: what counts as reading and watching in them.
     """
 
     begin: str | None = None
@@ -54,6 +57,8 @@ class Limits:
     slice_files: int = 5_000
     file_hours: int = 1_000
     retry: bool = False
+    tables: tuple[str, ...] = ()
+    depths: DepthSettings = USUAL_DEPTHS
 
 
 @dataclass(kw_only=True)
@@ -105,6 +110,7 @@ def run_batch(lake: Lake, sources: Sequence[str], progress: Progress, limits: Li
 class _Run:
     def __init__(self, lake: Lake, sources: Sequence[str], progress: Progress, limits: Limits) -> None:
         self.lake, self.sources, self.progress, self.limits = lake, sources, progress, limits
+        self.folds = with_followed(folds_of(limits.tables, limits.depths))
         self.summary = Summary(run_id=str(uuid.uuid4()))
         self.started_at = datetime.now(UTC)
         self._start = time.monotonic()
@@ -125,13 +131,14 @@ class _Run:
 
     def bring_folds_up_to_date(self) -> None:
         """Fold the events that are new, also those of runs that did not come so far."""
-        for fold in FOLDS:
+        for fold in self.folds:
             with self.progress.step(fold.name) as step:
                 with self._errors():
                     touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
                 self.summary.rows_touched[fold.name] = touched
                 step.note(f"{touched:,} rows touched")
-            may_crash(f"folded {fold.name}")
+            if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
+                may_crash(f"folded {fold.name}")
 
     def record(self, outcome: str, error: str | None = None) -> None:
         """Note in the lake how the run went, where there is one."""
@@ -157,7 +164,7 @@ class _Run:
         with self._errors(), self.progress.step("lake") as step:
             if not self._has_tables:
                 self.lake.look()
-                create_missing_tables(self.lake)
+                create_missing_tables(self.lake, [fold.name for fold in self.folds])
                 self._has_tables = True
             done = ingested_versions(self.lake, [file.path for file in listing.files])
             if self.limits.retry:

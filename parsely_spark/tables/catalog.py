@@ -66,7 +66,7 @@ def of_fold(fold: Fold) -> TableSpec:
         grain=fold.grain,
         columns=tuple(TableColumn(c.name, c.type, c.meaning, c.combines) for c in fold.columns),
         partition_by=fold.cell_names,
-        prune_by=(*fold.key_names, "started_at", "ended_at"),
+        prune_by=(*fold.key_names, *fold.prune_by),
         properties={"delta.enableDeletionVectors": "true"},
     )
 

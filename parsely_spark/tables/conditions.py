@@ -21,9 +21,14 @@ def in_cells(rows: DataFrame, cell: tuple[str, ...]) -> Column:
     """A condition on the target with the cells of *rows* as literals, by which Delta reads and locks only those."""
     if not cell:
         return F.lit(True)
-    cells = rows.select(*cell).distinct().collect()
-    hours: dict[object, list[int]] = {}
-    for row in cells:
-        hours.setdefault(row["date"], []).append(row["hour"])
-    by_date = [(F.col("t.date") == F.lit(day)) & F.col("t.hour").isin(sorted(of)) for day, of in sorted(hours.items())]
-    return reduce(or_, by_date, F.lit(False))
+    *outer, inner = cell
+    values: dict[tuple[object, ...], list[object]] = {}
+    for row in rows.select(*cell).distinct().collect():
+        *path, value = row
+        values.setdefault(tuple(path), []).append(value)
+    of_each = [
+        reduce(and_, (F.col(f"t.{name}") == F.lit(at) for name, at in zip(outer, path, strict=True)), F.lit(True))
+        & F.col(f"t.{inner}").isin(sorted(of))
+        for path, of in sorted(values.items())
+    ]
+    return reduce(or_, of_each, F.lit(False))

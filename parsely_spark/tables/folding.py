@@ -24,6 +24,7 @@ from parsely_spark.tables.commits import (
 from parsely_spark.tables.conditions import in_cells, same
 from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT, changed_runs
 from parsely_spark.transforms.fold import combine, finish, finished, is_piece, summarize
+from parsely_spark.transforms.sessionize import MAKES_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,14 +79,20 @@ def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
 
     def attempt() -> int | None:
         state = state_of(lake, fold.name)
-        if state.folded == state.events:
+        followed = None
+        if fold.follows is not None:
+            # The runs have to be those of the same events, so it goes as far as the table that knows them.
+            ahead = state_of(lake, fold.follows.name)
+            state = state._replace(events=ahead.folded)
+            followed = rows_at(lake, fold.follows.name, ahead.version)
+        if state.folded >= state.events:
             return 0
         partials = summarize(_new_events(lake, state), fold).persist()
         try:
             if state.folded == 0:
                 rows = finish(combine(partials, fold), fold)
                 return append_once(lake, fold.name, rows, work=state.work, says=state.says(run_id))
-            return _merge(lake, fold, partials, work=state.work, says=state.says(run_id))
+            return _merge(lake, fold, partials, followed, work=state.work, says=state.says(run_id))
         finally:
             partials.unpersist()
 
@@ -108,12 +115,14 @@ def from_nothing(lake: Lake, fold: Fold, *, version: int) -> DataFrame:
     return finish(combine(summarize(rows_at(lake, EVENTS.name, version), fold), fold), fold)
 
 
-def _merge(lake: Lake, fold: Fold, partials: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
+def _merge(
+    lake: Lake, fold: Fold, partials: DataFrame, followed: DataFrame | None, *, work: Work, says: Mapping[str, object]
+) -> int | None:
     pieces = partials.where(is_piece(fold))
     if fold.runs is None or pieces.isEmpty():
         return _merge_rows(lake, fold, partials.withColumn(WHAT, F.lit(ADD)), work=work, says=says)
-    named = partials.where(~is_piece(fold)).withColumn(WHAT, F.lit(ADD))
-    rows = named.unionByName(changed_runs(lake.read(fold.name), pieces, fold)).persist()
+    named = partials.where(~is_piece(fold)).withColumn(WHAT, F.lit(ADD)).drop(MAKES_ROW)
+    rows = named.unionByName(changed_runs(lake.read(fold.name), pieces, fold, followed)).persist()
     try:
         return _merge_rows(lake, fold, rows, work=work, says=says)
     finally:

@@ -15,10 +15,11 @@ from parsely_spark.tables.commits import (
     version_that,
 )
 from parsely_spark.tables.conditions import in_cells, same
+from parsely_spark.tables.folds import FOLDS
 from parsely_spark.transforms.dedupe import EVENT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pyspark.sql import DataFrame
 
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 FIRST_LOAD = Work("first load", 1)
 
 
-def create_missing_tables(lake: Lake) -> None:
-    """Create the tables that are not there, also while another run does the same."""
-    for table in TABLES:
+def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
+    """Create the tables that are not there, *derived* and all others, also while another run does the same."""
+    left_alone = {fold.name for fold in FOLDS}.difference(derived)
+    for table in (name for name in TABLES if name not in left_alone):
 
         def attempt(table: str = table) -> int:
             lake.create_missing(table)

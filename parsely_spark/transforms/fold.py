@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.checks import require_columns
 from parsely_spark.transforms.measures import Measure, Sum
-from parsely_spark.transforms.sessionize import join_runs
+from parsely_spark.transforms.sessionize import MAKES_ROW, join_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,8 @@ class Fold:
         columns: the columns of the table in their order. Those whose names start with an underscore are what later
             merges need.
         runs: the rows that form by closeness in time, where the table has such.
+        follows: the fold that knows when those runs were, where the rows of this one do not tell.
+        prune_by: names of the columns whose file statistics are worth keeping, beside those of the key.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Fold:
     of: Callable[[], Column]
     columns: tuple[Grouping | Measure | Derived, ...]
     runs: Runs | None = None
+    follows: Fold | None = None
+    prune_by: tuple[str, ...] = ()
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -96,6 +100,11 @@ class Fold:
     def measures(self) -> tuple[Measure, ...]:
         """The columns that combine."""
         return tuple(c for c in self.columns if isinstance(c, Measure))
+
+    @property
+    def exact_names(self) -> tuple[str, ...]:
+        """The columns that the same events always give the same values."""
+        return tuple(c.name for c in self.columns if not isinstance(c, Measure) or c.is_exact)
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -123,15 +132,21 @@ def summarize(events: DataFrame, fold: Fold) -> DataFrame:
     # Keys may be computed from columns of their own name, so they are renamed only after the aggregation.
     keys = {f"_by_{column.name}": _of_event(column, fold).cast(column.type) for column in fold.groupings}
     collected = [measure.collect().alias(measure.name) for measure in fold.measures]
-    if fold.runs is not None:
-        keys["_window"] = F.when(~fold.of(), fold.runs.window())
-    partials = events.where(takes(fold)).groupBy(*[key.alias(name) for name, key in keys.items()]).agg(*collected)
+    if fold.runs is None:
+        read = events.where(fold.of())
+    else:
+        keys |= {"_window": F.when(~fold.of(), fold.runs.window()), MAKES_ROW: takes(fold)}
+        read = events.where(fold.of() | fold.runs.of())
+    partials = read.groupBy(*[key.alias(name) for name, key in keys.items()]).agg(*collected)
     return partials.drop("_window").withColumnsRenamed({f"_by_{name}": name for name in fold.grouping_names})
 
 
 def takes(fold: Fold) -> Column:
     """Whether an event takes part in a row of *fold*."""
-    return fold.of() if fold.runs is None else fold.of() | fold.runs.of()
+    if fold.runs is None:
+        return fold.of()
+    in_run = fold.runs.of() if fold.runs.rows_of is None else fold.runs.of() & fold.runs.rows_of()
+    return fold.of() | in_run
 
 
 def totals(events: DataFrame, fold: Fold) -> DataFrame:
@@ -155,7 +170,11 @@ def totals(events: DataFrame, fold: Fold) -> DataFrame:
 
 
 def _of_event(column: Grouping, fold: Fold) -> Column:
-    return column.of() if column.of_run is None else F.when(fold.of(), column.of())
+    """The value of *column* for an event; null where only its run has one, or it makes no row that could need it."""
+    if column.of_run is not None:
+        return F.when(fold.of(), column.of())
+    is_of_row = fold.runs is not None and column.name not in fold.runs.by
+    return F.when(takes(fold), column.of()) if is_of_row else column.of()
 
 
 def is_piece(fold: Fold) -> Column:
@@ -171,19 +190,29 @@ def combine(partials: DataFrame, fold: Fold) -> DataFrame:
         fold: the declaration of the table.
 
     Returns:
-        Partial rows, one for each key; pieces of runs have become runs, which have keys.
+        Partial rows, one for each key; pieces of runs have become rows, which have keys.
     """
     gathered = [m.gather(F.col(m.name)).alias(m.name) for m in fold.measures]
     named = partials.where(~is_piece(fold)).groupBy(*fold.grouping_names).agg(*gathered)
     return named.unionByName(join(partials.where(is_piece(fold)), fold)) if fold.runs is not None else named
 
 
-def join(rows: DataFrame, fold: Fold) -> DataFrame:
-    """Make runs of *rows*, which are pieces and runs of *fold*: those that come close enough become one."""
+def join(pieces: DataFrame, fold: Fold, *more: Column) -> DataFrame:
+    """Make rows of *pieces*, which may be rows of *fold* already: what lies close enough is of one run.
+
+    Args:
+        pieces: with `MAKES_ROW`, measures, and the groupings that do not follow from a whole run.
+        fold: the declaration of the table.
+        more: aggregates over the pieces of a row.
+
+    Returns:
+        Groupings, measures and *more*.
+    """
     assert fold.runs is not None
-    by = [column.name for column in fold.groupings if column.of_run is None]
+    within = [c.name for c in fold.groupings if c.of_run is None and c.name not in fold.runs.by]
     names = {c.name: c.of_run(F.col).cast(c.type) for c in fold.groupings if c.of_run is not None}
-    return join_runs(rows, fold.runs, by=by, names=names, measures=fold.measures)
+    gathered = [m.gather(F.col(m.name)).alias(m.name) for m in fold.measures]
+    return join_runs(pieces, fold.runs, within=within, names=names, collected=[*gathered, *more])
 
 
 def finish(partials: DataFrame, fold: Fold) -> DataFrame:

@@ -14,7 +14,7 @@ two such values become one (``merge``). The laws that make every table independe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from pyspark.sql import functions as F
@@ -30,6 +30,7 @@ class Measure(ABC):
     """One combinable column of a fold."""
 
     combines: ClassVar[str]  # for the documentation of the table
+    is_exact: ClassVar[bool] = True  # whether the same events always make the same value
     name: str
     meaning: str
     of: Callable[[], Column]  # called late, because a Column needs a running session
@@ -134,6 +135,13 @@ class Any(Measure):
         return F.max(values)
 
 
+@dataclass(frozen=True)
+class Only(Min):
+    """The value of the one event that makes the row."""
+
+    combines: ClassVar[str] = "of the one event"
+
+
 # Names the order by which `First` and `Last` choose, and its two columns inside their structs: an event id breaks
 # ties of one second, so that the choice does not depend on the order of arrival.
 ORDER = ("event_at", "event_id")
@@ -145,20 +153,29 @@ class First(Measure):
 
     One struct holds the order and the fields, because values that describe one event belong together and because
     the order is what a later merge needs.
+
+    Attributes:
+        fields: the values of the event by name, all of them text but for those of *types*.
+        types: the types of those that are no text, in Spark DDL.
+        prefers: the events of which the earliest comes before all others, where one is there.
     """
 
     combines: ClassVar[str] = "first by (event_at, event_id)"
-    fields: Mapping[str, Callable[[], Column]]  # all of them text
+    fields: Mapping[str, Callable[[], Column]]
+    types: Mapping[str, str] = field(default_factory=dict)
+    prefers: Callable[[], Column] | None = None
 
     @property
     def type(self) -> str:
-        fields = "".join(f",{name}:string" for name in self.fields)
-        return f"struct<event_at:timestamp,event_id:string{fields}>"
+        rank = "" if self.prefers is None else "rank:int,"
+        fields = "".join(f",{name}:{self.types.get(name, 'string')}" for name in self.fields)
+        return f"struct<{rank}event_at:timestamp,event_id:string{fields}>"
 
     def ordered_fields(self) -> Column:
         """The struct of one event; null where ``of`` does not hold. Structs compare field by field, order first."""
+        rank = [] if self.prefers is None else [F.when(self.prefers(), 0).otherwise(1).alias("rank")]
         fields = [of().alias(name) for name, of in self.fields.items()]
-        return F.when(self.of(), F.struct(*ORDER, *fields))
+        return F.when(self.of(), F.struct(*rank, *ORDER, *fields))
 
     def collect(self) -> Column:
         return self.gather(self.ordered_fields())
@@ -184,11 +201,11 @@ class Last(First):
 
 
 @dataclass(frozen=True)
-class Distinct(Measure):
-    """The distinct values of ``of`` (text) as sorted 64-bit hashes, the least *limit* of them.
+class Texts(Measure):
+    """The distinct values of ``of`` (text), sorted, the least *limit* of them.
 
     Keeping the least is what makes a bounded set associative: the least n of a union are among the least n of its
-    parts. Hashes keep the row small: at most 8 bytes x *limit*.
+    parts.
     """
 
     combines: ClassVar[str] = "union of a small set"
@@ -196,11 +213,14 @@ class Distinct(Measure):
 
     @property
     def type(self) -> str:
-        return "array<bigint>"
+        return "array<string>"
+
+    def element(self) -> Column:
+        """What one event contributes to the set."""
+        return self.of()
 
     def collect(self) -> Column:
-        hashed = F.when(self.of().isNotNull(), F.xxhash64(self.of()))
-        return self._bounded(F.collect_set(hashed))
+        return self._bounded(F.collect_set(self.element()))
 
     def merge(self, left: Column, right: Column) -> Column:
         return F.coalesce(self._bounded(F.array_union(left, right)), left, right)
@@ -210,3 +230,49 @@ class Distinct(Measure):
 
     def _bounded(self, values: Column) -> Column:
         return F.slice(F.array_sort(values), 1, self.limit)
+
+
+@dataclass(frozen=True)
+class Distinct(Texts):
+    """`Texts` as 64-bit hashes, which keep the row small: at most 8 bytes x *limit*."""
+
+    @property
+    def type(self) -> str:
+        return "array<bigint>"
+
+    def element(self) -> Column:
+        return F.when(self.of().isNotNull(), F.xxhash64(self.of()))
+
+
+@dataclass(frozen=True)
+class Sketch(Measure):
+    """A HyperLogLog sketch of the distinct values of ``of`` (text), as Spark's ``hll_`` functions read it.
+
+    Sketches of several rows become one by ``hll_union_agg``. The bytes depend on the order in which they were made;
+    what `estimated` says of them does not.
+    """
+
+    combines: ClassVar[str] = "union of sketches"
+    is_exact: ClassVar[bool] = False
+
+    @property
+    def type(self) -> str:
+        return "binary"
+
+    def collect(self) -> Column:
+        return F.hll_sketch_agg(self.of())
+
+    def merge(self, left: Column, right: Column) -> Column:
+        return F.coalesce(F.hll_union(left, right), left, right)
+
+    def gather(self, values: Column) -> Column:
+        return F.when(F.count(values) > 0, F.hll_union_agg(values))
+
+
+def estimated(sketch: Column) -> Column:
+    """How many distinct values (bigint) *sketch* has seen, to 2 % at most times; exact for a few hundred.
+
+    A sketch that was never merged estimates by the order in which it saw them, and one that was cannot; so each is
+    asked as one that was.
+    """
+    return F.hll_sketch_estimate(F.hll_union(sketch, sketch))

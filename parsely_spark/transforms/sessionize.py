@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column, DataFrame
 
-    from parsely_spark.transforms.measures import Measure
+# Columns of pieces: whether one makes a row of the table or only tells when its run was; and when that began.
+MAKES_ROW, RUN_START = "_makes_row", "_run_started_at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Runs:
 
     Attributes:
         of: which events form them, of those that take part in no row otherwise.
+        by: names of the columns that all events of a run agree on.
+        rows_of: which of those events make a row, where not all do.
         longest_silence: between two neighbours of a run.
         start: name of the measure that is the time of the first event.
         end: name of the measure that is the time of the last event.
@@ -36,10 +39,12 @@ class Runs:
     """
 
     of: Callable[[], Column]
+    by: tuple[str, ...]
     longest_silence: timedelta
     start: str
     end: str
     is_run: Callable[[], Column]
+    rows_of: Callable[[], Column] | None = None
 
     @property
     def silence_ms(self) -> int:
@@ -52,29 +57,31 @@ class Runs:
 
 
 def join_runs(
-    rows: DataFrame, runs: Runs, *, by: Sequence[str], names: Mapping[str, Column], measures: Sequence[Measure]
+    rows: DataFrame, runs: Runs, *, within: Sequence[str], names: Mapping[str, Column], collected: Sequence[Column]
 ) -> DataFrame:
-    """Make one row of those that lie no longer than the silence apart.
+    """Find the runs, and make one row of what is of one run and of the same columns *within*.
 
     Args:
-        rows: pieces and runs, with the columns of *by* and *measures*.
+        rows: pieces and runs, with `MAKES_ROW`, the columns of `runs.by` and *within*, and what *collected* reads.
         runs: how they form.
-        by: the columns that all events of a run agree on.
-        names: the columns that follow from a whole run, by name.
-        measures: the columns that combine.
+        within: the columns that set rows of one run apart.
+        names: the columns that follow from a whole run, by name; they may be made of `RUN_START` and *collected*.
+        collected: aggregates over what becomes one row.
 
     Returns:
-        The columns *by*, *measures* and *names*; no two of its rows are close enough to be one.
+        The columns `runs.by`, *within*, *collected* and *names*. No two of its runs are close enough to be one.
     """
     # Rows, not a range of values: two that begin at the same moment are still one after the other.
-    in_order = Window.partitionBy(*by).orderBy(runs.start, runs.end)
+    in_order = Window.partitionBy(*runs.by).orderBy(runs.start, runs.end)
     earlier = in_order.rowsBetween(Window.unboundedPreceding, -1)
     silence_ms = F.unix_millis(runs.start) - F.unix_millis(F.max(runs.end).over(earlier))
-    begins = F.coalesce((silence_ms > runs.silence_ms).cast("int"), F.lit(1))
+    begins = F.coalesce(silence_ms > runs.silence_ms, F.lit(True))
     so_far = in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    numbered = rows.withColumn("_begins", begins).withColumn("_run", F.sum("_begins").over(so_far))
-    joined = numbered.groupBy(*by, "_run").agg(*[m.gather(F.col(m.name)).alias(m.name) for m in measures])
-    return joined.select(*by, *[m.name for m in measures], *[column.alias(name) for name, column in names.items()])
+    # No two runs of a visitor begin at the same moment.
+    began = F.last(F.when(F.col("_begins"), F.col(runs.start)), ignorenulls=True).over(so_far)
+    in_runs = rows.withColumn("_begins", begins).withColumn(RUN_START, began).where(MAKES_ROW)
+    joined = in_runs.groupBy(*runs.by, RUN_START, *within).agg(*collected)
+    return joined.withColumns(dict(names)).drop(RUN_START)
 
 
 def is_near(runs: Runs, left: str, right: str) -> Column:

@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from parsely_spark import columns
+from parsely_spark.tables.folds.parts import (
+    APIKEY,
+    CAMPAIGN,
+    CHANNEL,
+    CHANNEL_PART,
+    CONVERSIONS,
+    COUNTRY_PART,
+    DEVICE,
+    DEVICE_PARTS,
+    ENGAGED_S,
+    IS_BOT,
+    OF_VISITOR,
+    PAGEVIEWS,
+    PLACE,
+    REFERRER,
+    VIDEOSTARTS,
+    VISITOR,
+    WATCHED_S,
+    event_field,
+    first_known,
+    idle_session_key,
+    is_pageview,
+    part,
+    run_date,
+    run_hour,
+)
 from parsely_spark.transforms.fold import Attribute, Cell, Derived, Fold, Key
-from parsely_spark.transforms.measures import Any, Distinct, First, Last, Max, Min, Sum
+from parsely_spark.transforms.measures import Distinct, First, Last, Max, Min, Sum
 from parsely_spark.transforms.sessionize import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pyspark.sql import Column
 
     from parsely_spark.transforms.fold import Row
 
 MOST_POSTS = 1000  # of one session; more is a bot, and its row must stay small
-
-is_pageview = partial(columns.is_action, "pageview")
-CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
-
-
-def event_field(name: str) -> Callable[[], Column]:
-    """The field *name* of the event."""
-    return partial(F.col, name)
-
-
-def first_known(name: str, meaning: str, **fields: str) -> First:
-    """The *fields* (own name = event's name) of the first event that knows any of them, by more than an empty text."""
-    known = partial(columns.knows_any, *fields.values())
-    return First(name, meaning, known, {own: event_field(given) for own, given in fields.items()})
-
-
-def part(measure: str, field: str, meaning: str) -> Derived:
-    """One text of a struct measure as a column of its own."""
-    return Derived(field, "string", meaning, lambda row: row(measure)[field])
 
 
 def part_else_of_entry(measure: str, field: str, meaning: str) -> Derived:
@@ -56,25 +60,13 @@ def is_bounce(row: Row) -> Column:
     return (row("pageviews") == 1) & nothing_else
 
 
-def idle_key(row: Row) -> Column:
-    """The key of a session that closeness in time makes."""
-    start_ms = F.unix_millis(row("started_at")).cast("string")
-    return F.md5(F.concat_ws("_", row("apikey"), F.lit("idle"), row("visitor_site_id"), start_ms))
-
-
 def duration_s(row: Row) -> Column:
     """Whole seconds between the first and the last event."""
     return F.floor((F.unix_millis(row("ended_at")) - F.unix_millis(row("started_at"))) / 1000)
 
 
 PAGE = {"url": event_field("url_clean"), "post_id": columns.post_id}
-ENTRY = {
-    **PAGE,
-    "referrer": event_field("referrer"),
-    "referrer_category": event_field("ref_category"),
-    "referrer_domain": event_field("ref_domain"),
-    **{name: event_field(name) for name in CAMPAIGN},
-}
+ENTRY = {**PAGE, **REFERRER, **{name: event_field(name) for name in CAMPAIGN}}
 
 SESSIONS = Fold(
     name="sessions",
@@ -82,11 +74,13 @@ SESSIONS = Fold(
     of=columns.has_tracker_session,
     runs=Runs(
         of=columns.is_somebody,
+        by=OF_VISITOR,
         longest_silence=columns.LONGEST_SILENCE,
         start="started_at",
         end="ended_at",
         is_run=lambda: F.col("session_source") == "idle",
     ),
+    prune_by=("started_at", "ended_at"),
     columns=(
         Key(
             "session_key",
@@ -95,10 +89,10 @@ SESSIONS = Fold(
             "models; _<server date> is appended where the visitor's clock is off. For an idle session, of "
             "apikey_idle_visitor_site_id_<ms of the first event>",
             event_field("session_key"),
-            idle_key,
+            idle_session_key,
         ),
-        Attribute("apikey", "string", "Parse.ly's id of the site", event_field("apikey")),
-        Attribute("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id")),
+        APIKEY,
+        VISITOR,
         Attribute(
             "session_id",
             "bigint",
@@ -125,19 +119,11 @@ SESSIONS = Fold(
         Max("ended_at", "Time of the last event, UTC", event_field("event_at"), "timestamp"),
         Derived("duration_s", "bigint", "Whole seconds from the first to the last event", duration_s),
         Sum("events", "Events of every kind", lambda: F.lit(1)),
-        Sum("pageviews", "Pageview events", is_pageview),
-        Sum(
-            "engaged_s",
-            "Seconds of engagement with pages (heartbeats); the time videos played is part of it",
-            partial(columns.seconds_of, "heartbeat"),
-        ),
-        Sum("videostarts", "Videos started", partial(columns.is_action, "videostart")),
-        Sum(
-            "watched_s",
-            "Seconds of video watched (vheartbeats); never add it to engaged_s, which contains it",
-            partial(columns.seconds_of, "vheartbeat"),
-        ),
-        Sum("conversions", "Conversion events", partial(columns.is_action, "conversion")),
+        PAGEVIEWS,
+        ENGAGED_S,
+        VIDEOSTARTS,
+        WATCHED_S,
+        CONVERSIONS,
         Sum("custom_events", "Events of the publisher's own naming", columns.is_custom_event),
         Derived(
             "posts",
@@ -156,28 +142,26 @@ SESSIONS = Fold(
             part_else_of_entry("_campaign", name, f"{name} of the session's first URL, else of the entry pageview")
             for name in CAMPAIGN
         ),
-        part("_channel", "channel", "Delivery channel: website, amp, apln-rta and others"),
-        part("_device", "device_type", "desktop, mobile, tablet and others"),
-        part("_device", "browser", "Browser family"),
-        part("_device", "os", "Operating system family"),
-        part("_place", "country", "ISO country code, by the address"),
+        CHANNEL_PART,
+        *DEVICE_PARTS,
+        COUNTRY_PART,
         part("_place", "subdivision", "State or province code, by the address"),
         part("_place", "city", "City, by the address: of low accuracy"),
         Derived("is_bounce", "boolean", "One pageview and no videostart, conversion or custom event", is_bounce),
-        Any("is_bot", "Whether the user agent of any event is a bot's", event_field("is_bot")),
+        IS_BOT,
         Cell(
             "date",
             "date",
             "UTC date of session_timestamp; of the server where the visitor's clock is off; of an idle one's start",
             columns.tracker_session_date,
-            lambda row: columns.utc_date(F.unix_millis(row("started_at"))),
+            run_date,
         ),
         Cell(
             "hour",
             "int",
             "UTC hour of session_timestamp; 0 where the visitor's clock is off; of an idle one's start",
             columns.tracker_session_hour,
-            lambda row: columns.utc_hour(F.unix_millis(row("started_at"))),
+            run_hour,
         ),
         First("_entry", "State: the first pageview", is_pageview, ENTRY),
         Last("_exit", "State: the last pageview", is_pageview, PAGE),
@@ -193,21 +177,9 @@ SESSIONS = Fold(
             "State: the campaign of the session's first URL, from the first event that knows it",
             **{name: f"surl_{name}" for name in CAMPAIGN},
         ),
-        first_known("_channel", "State: from the first event that knows it", channel="channel"),
-        first_known(
-            "_device",
-            "State: from the first event that knows any of it",
-            device_type="ua_devicetype",
-            browser="ua_browser",
-            os="ua_os",
-        ),
-        first_known(
-            "_place",
-            "State: from the first event that knows any of it",
-            country="ip_country",
-            subdivision="ip_subdivision",
-            city="ip_city",
-        ),
+        CHANNEL,
+        DEVICE,
+        PLACE,
         Distinct(
             "_posts",
             f"State: hashes of the posts seen, the least {MOST_POSTS:,}",
