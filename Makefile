@@ -44,7 +44,7 @@ test: dev ## run the tests, in two processes with a Spark each
 # A seed names the cases: `make soak SEED=n` runs the same again.
 soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many
 	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "make soak SEED=$$seed"; \
-	PARSELY_SPARK_SOAK=$${TIMES:-10} $(BIN)/pytest --hypothesis-seed=$$seed \
+	PARSELY_SPARK_SOAK=$${TIMES:-3} $(BIN)/pytest --hypothesis-seed=$$seed \
 	    tests/test_promises.py tests/test_fold.py tests/test_measures.py || { echo "make soak SEED=$$seed"; exit 1; }
 
 check: dev ## format, lint, types, import rules, module lengths, generated docs: all that needs no Spark

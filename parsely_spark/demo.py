@@ -75,17 +75,21 @@ def _accounting(summary: Summary) -> str:
 
 
 def _views(lake: Lake) -> list[tuple[str, DataFrame]]:
-    events, sessions = lake.read("events"), lake.read("sessions")
+    sessions, pageviews = lake.read("sessions"), lake.read("pageviews")
     counts = [(spec.name, spec.grain, lake.read(spec.name).count()) for spec in TABLES.values()]
-    pages = (
-        events.where(F.col("action").isin("pageview", "heartbeat") & ~F.col("is_bot"))
-        .groupBy("apikey", _short("url_clean").alias("page"))
+    titles = lake.read("posts").where("page_type = 'post'").select("apikey", "post_id", "title")
+    posts = (
+        pageviews.where("not is_bot")
+        .drop("title")
+        .join(titles, ["apikey", "post_id"])
+        .groupBy("apikey", "title")
         .agg(
-            F.count_if(F.col("action") == "pageview").alias("pageviews"),
-            F.sum("engaged_time_inc").alias("engaged_s"),
+            F.sum("pageviews").alias("pageviews"),
+            F.sum("engaged_s").alias("engaged_s"),
             F.countDistinct("visitor_site_id").alias("visitors"),
+            F.round(100 * F.avg((F.col("read_depth") == "deep").cast("int")), 1).alias("deep_read_percent"),
         )
-        .orderBy(F.desc("pageviews"), "page")
+        .orderBy(F.desc("pageviews"), "title")
     )
     sites = (
         sessions.where("not is_bot")
@@ -116,7 +120,7 @@ def _views(lake: Lake) -> list[tuple[str, DataFrame]]:
     return [
         ("Tables", lake.spark.createDataFrame(counts, "table string, grain string, rows bigint")),
         ("Sites", sites),
-        ("Top pages", pages.limit(8)),
+        ("Top posts", posts.limit(8)),
         ("Sessions with the most engagement", shown.limit(5)),
     ]
 

@@ -35,7 +35,7 @@ def test_the_demo_prints_counts_sites_pages_and_sessions(demo: Path) -> None:
     """The numbers of the lines add up, and every table is shown with its rows."""
     printed = (demo / "printed.txt").read_text()
     assert " = 3,000 inserted + " in printed
-    for title in ("Tables", "Sites", "Top pages", "Sessions with the most engagement", "What to try next"):
+    for title in ("Tables", "Sites", "Top posts", "Sessions with the most engagement", "What to try next"):
         assert title in printed
     events = next(line for line in printed.splitlines() if line.startswith("events "))
     assert events.split()[-1] == "3,000"

@@ -16,6 +16,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,13 @@ from parsely_spark.declaration import declared
 from parsely_spark.schema import EVENT_FIELDS, Field
 from parsely_spark.settings import COMMANDS
 from parsely_spark.tables.catalog import TABLES
+from parsely_spark.tables.views import VIEWS
 
 if TYPE_CHECKING:
     from parsely_spark.declaration import Field as Setting
     from parsely_spark.declaration import Settings
+    from parsely_spark.tables.catalog import TableColumn, TableSpec
+    from parsely_spark.tables.views.view import View
 
 ROOT = Path(__file__).resolve().parent.parent
 RENEW = "python tools/docs.py"
@@ -54,6 +58,14 @@ TABLES_INTRO = f"""\
 One folder each under the lake, or one table each in the catalog schema. All times are UTC; a name that ends in `_s`
 holds seconds, in `_at` a timestamp. Columns that start with an underscore, but for `_rescued`, are what a later merge
 of the row needs; read the others.
+
+"""
+
+VIEWS_INTRO = """\
+## Views
+
+Queries over the tables, with the reporting time zone of the settings. From Python, `open_lake(...).view(name)`
+([python.md](python.md)); in SQL, by name once `parsely-spark register` has put them into a catalog.
 
 """
 
@@ -202,25 +214,38 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def tables_page() -> str:
-    """The page about the tables: grain, partitions, each column with how a fold comes to its value."""
-    parts = [TABLES_INTRO]
-    for spec in TABLES.values():
-        columns = [c for c in spec.columns if spec.name != "events" or c.name not in {f.name for f in EVENT_FIELDS}]
-        partitions = ", ".join(f"`{name}`" for name in spec.partition_by)
-        parts.append(f"## {spec.name}\n\n*Grain: {spec.grain}.* Partitions: {partitions}.\n\n")
-        if spec.name == "events":
-            parts.append("The 122 fields of an event, as sent: [events.md](events.md). And what is computed:\n\n")
-        header = ["column", "type", "meaning"] + (["how it combines"] if columns[0].combines else [])
-        parts += [f"| {' | '.join(header)} |\n", f"|{'---|' * len(header)}\n"]
-        for c in columns:
-            cells = [f"`{c.name}`", _short(c.type), _escaped(c.meaning)] + ([c.combines] if c.combines else [])
-            parts.append(f"| {' | '.join(cells)} |\n")
-        parts.append("\n")
-    return "".join(parts).rstrip() + "\n"
+    """The list of the tables and views."""
+    tables = _table(("table", "grain"), [(_link(spec.name), spec.grain) for spec in TABLES.values()])
+    views = _table(("view", "grain"), [(_link(view.name), view.grain) for view in VIEWS.values()])
+    return f"{TABLES_INTRO}{tables}\n{VIEWS_INTRO}{views}"
 
 
-def _escaped(meaning: str) -> str:
-    return meaning.replace("<", "&lt;").replace("|", "\\|")
+def _link(name: str) -> str:
+    return f"[`{name}`](tables/{name}.md)"
+
+
+def table_page(spec: TableSpec) -> str:
+    """The page about one table: grain, partitions, each column with how a fold comes to its value."""
+    columns = [c for c in spec.columns if spec.name != "events" or c.name not in {f.name for f in EVENT_FIELDS}]
+    partitions = ", ".join(f"`{name}`" for name in spec.partition_by) or "none"
+    intro = f"{NOTICE}\n\n# {spec.name}\n\n*Grain: {spec.grain}.* Partitions: {partitions}.\n\n"
+    if spec.name == "events":
+        intro += "The 122 fields of an event, as sent: [events.md](../events.md). And what is computed:\n\n"
+    header = ["column", "type", "meaning"] + (["how it combines"] if columns[0].combines else [])
+    return intro + _table(header, [_column_cells(column) for column in columns])
+
+
+def view_page(view: View) -> str:
+    """The page about one view."""
+    takes = ", ".join(f"`{name}`" for name in view.takes)
+    asked = f" Asked from Python, it takes {takes}: local dates." if takes else ""
+    intro = f"{NOTICE}\n\n# {view.name}\n\n*Grain: {view.grain}.*{asked}\n\n"
+    return intro + _table(("column", "type", "meaning"), [_column_cells(column) for column in view.columns])
+
+
+def _column_cells(column: TableColumn) -> list[str]:
+    meaning = column.meaning.replace("<", "&lt;")
+    return [f"`{column.name}`", _short(column.type), meaning] + ([column.combines] if column.combines else [])
 
 
 def _short(type_: str) -> str:
@@ -232,6 +257,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events_page,
     "docs/settings.md": settings_page,
     "docs/tables.md": tables_page,
+    **{f"docs/tables/{spec.name}.md": partial(table_page, spec) for spec in TABLES.values()},
+    **{f"docs/tables/{view.name}.md": partial(view_page, view) for view in VIEWS.values()},
 }
 
 

@@ -1,0 +1,127 @@
+"""The view ``conversion_attribution``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from parsely_spark.columns import NOBODY_IDS
+from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.views.view import View
+
+if TYPE_CHECKING:
+    from parsely_spark.tables.views.view import Scope
+
+# What a page tells of a touch.
+_OF_PAGE = (
+    "post_id",
+    "url_clean",
+    "title",
+    "section",
+    "page_type",
+    "channel",
+    "referrer_category",
+    "referrer_domain",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+)
+_OF_CONVERSION = ("apikey", "event_id", "converted_at", "conversion_type", "conversion_label", "visitor_site_id")
+
+_DAY_MS = 86_400_000  # whatever the clocks of the session's time zone do in between
+
+
+def _sql(scope: Scope) -> str:
+    nobody = ", ".join(f"'{name}'" for name in NOBODY_IDS)
+    conversion = ", ".join(f"c.{name}" for name in _OF_CONVERSION)
+    by_itself = {"title": "p.title", "section": "p.section", "page_type": "p.page_type"}
+    of_itself = ", ".join(f"{by_itself.get(name, f'c.{name}')} as {name}" for name in _OF_PAGE)
+    is_its_page = "coalesce(v.pageview_id = c.pageview_id, v.url_clean = c.url_clean)"
+    whole = "partition by apikey, event_id"
+    return f"""
+        with converted as (
+            select * from {scope.table("conversions")} where {scope.is_in_period("converted_at")}
+        ),
+        pages as (
+            select
+                {conversion},
+                v.pageview_key,
+                v.viewed_at as touched_at,
+                coalesce({is_its_page}, false) as is_converting_page,
+                {", ".join(f"v.{name}" for name in _OF_PAGE)}
+            from converted c
+            join {scope.table("pageviews")} v
+                on v.apikey = c.apikey
+                and v.visitor_site_id = c.visitor_site_id
+                and unix_millis(c.converted_at) - unix_millis(v.viewed_at)
+                    between 0 and {scope.reporting.look_back_days * _DAY_MS}
+            where v.pageviews > 0 and c.visitor_site_id not in ({nobody})
+        ),
+        touches as (
+            select * from pages
+            union all
+            select {conversion}, null, c.converted_at, true, {of_itself}
+            from converted c
+            left join {scope.table("posts")} p on p.apikey = c.apikey and p.post_id = c.post_id
+            left anti join pages s on s.apikey = c.apikey and s.event_id = c.event_id and s.is_converting_page
+        ),
+        ranked as (
+            select
+                *,
+                count(*) over ({whole}) as touches,
+                row_number() over ({whole} order by touched_at, pageview_key nulls last) as nth,
+                row_number() over (
+                    {whole} order by is_converting_page desc, touched_at desc, pageview_key
+                ) as nth_last,
+                row_number() over (
+                    {whole}, coalesce(page_type = 'post', false) order by touched_at desc, pageview_key
+                ) as nth_last_of_type
+            from touches
+        )
+        select
+            {", ".join(_OF_CONVERSION)},
+            {scope.local_date("converted_at")} as local_date,
+            model,
+            credit,
+            touches,
+            pageview_key,
+            touched_at,
+            {", ".join(_OF_PAGE)}
+        from ranked lateral view inline(array_compact(array(
+            if(nth = 1, struct('first_touch' as model, 1D as credit), null),
+            if(nth_last = 1, struct('last_touch' as model, 1D as credit), null),
+            if(page_type = 'post' and nth_last_of_type = 1, struct('last_post' as model, 1D as credit), null),
+            struct('linear' as model, 1D / touches as credit)
+        ))) as model, credit"""
+
+
+CONVERSION_ATTRIBUTION = View(
+    name="conversion_attribution",
+    grain="one row per conversion, model and page to which the model gives credit",
+    takes=("since", "until"),
+    sql=_sql,
+    columns=(
+        TableColumn("apikey", "string", "Parse.ly's id of the site"),
+        TableColumn("event_id", "string", "The conversion, as in conversions"),
+        TableColumn("converted_at", "timestamp", "Its time, UTC"),
+        TableColumn("conversion_type", "string", "As in conversions"),
+        TableColumn("conversion_label", "string", "As in conversions"),
+        TableColumn("visitor_site_id", "string", "Visitor of the site"),
+        TableColumn("local_date", "date", "Date of the conversion in the reporting time zone"),
+        TableColumn(
+            "model",
+            "string",
+            "first_touch: the first page that the visitor saw in the days before, as many as look_back_days says. "
+            "last_touch: the page of the conversion. last_post: the last page of type post; without one, no row. "
+            "linear: all those pages, to equal parts",
+        ),
+        TableColumn("credit", "double", "Share of the conversion; those of a conversion and model add up to 1"),
+        TableColumn("touches", "bigint", "Pages that the visitor saw in those days, that of the conversion among them"),
+        TableColumn(
+            "pageview_key",
+            "string",
+            "The page, as in pageviews; null where no pageview of the conversion's page is known",
+        ),
+        TableColumn("touched_at", "timestamp", "Time of the view, UTC"),
+        *(TableColumn(name, "string", "As in pageviews") for name in _OF_PAGE),
+    ),
+)

@@ -1,0 +1,131 @@
+"""Views of what was read: ``authors``, ``sections``, ``tags`` and ``first_72_hours``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.views.view import View
+
+if TYPE_CHECKING:
+    from parsely_spark.tables.views.view import Scope
+
+FIRST_HOURS = 72
+
+
+def _by(name: str, names_of_post: str, scope: Scope) -> str:
+    return f"""
+        with canonical as ({scope.canonical()}),
+        viewed as (
+            select
+                v.apikey,
+                coalesce(canonical, post_id) as post_id,
+                pageviews,
+                engaged_s,
+                if(session_key is null, null, visitor_site_id) as visitor
+            from {scope.table("pageviews")} v
+            left join canonical c on c.apikey = v.apikey and c.url_clean = v.post_id
+            where not is_bot and {scope.is_in_period("viewed_at")}
+        ),
+        named as (
+            select
+                apikey,
+                post_id,
+                {name},
+                {scope.is_in_period("published_at")} and published_at is not null as is_published
+            from {scope.table("posts")} lateral view explode({names_of_post}) as {name}
+            where {name} <> ''
+        )
+        select
+            n.apikey,
+            {name},
+            count(distinct v.post_id) as posts_viewed,
+            count(distinct if(is_published, n.post_id, null)) as posts_published,
+            coalesce(sum(pageviews), 0) as pageviews,
+            coalesce(sum(engaged_s), 0) as engaged_s,
+            count(distinct visitor) as visitors,
+            sum(pageviews) / count(distinct v.post_id) as pageviews_per_post
+        from named n left join viewed v on v.apikey = n.apikey and v.post_id = n.post_id
+        group by n.apikey, {name}
+        having pageviews > 0 or engaged_s > 0 or posts_published > 0"""
+
+
+def _content_view(name: str, one: str, names_of_post: str, meaning: str) -> View:
+    return View(
+        name=name,
+        grain=f"one row per site and {one}; a post counts with each that it has, by its newest metadata; bots are left "
+        "out",
+        takes=("since", "until"),
+        sql=partial(_by, one, names_of_post),
+        columns=(
+            TableColumn("apikey", "string", "Parse.ly's id of the site"),
+            TableColumn(one, "string", meaning),
+            TableColumn("posts_viewed", "bigint", "Distinct posts that somebody looked at"),
+            TableColumn("posts_published", "bigint", "Posts whose publication lies in the period"),
+            TableColumn("pageviews", "bigint", "Pageview events"),
+            TableColumn("engaged_s", "bigint", "Seconds of engagement with pages"),
+            TableColumn("visitors", "bigint", "Distinct visitors"),
+            TableColumn("pageviews_per_post", "double", "pageviews divided by posts_viewed"),
+        ),
+    )
+
+
+AUTHORS = _content_view("authors", "author", "array_distinct(authors)", "Name of the author")
+TAGS = _content_view("tags", "tag", "array_distinct(tags)", "The tag")
+SECTIONS = _content_view("sections", "section_name", "array(section)", "Name of the section")
+
+
+def _first_hours(scope: Scope) -> str:
+    return f"""
+        with canonical as ({scope.canonical()}),
+        hours as (
+            select
+                h.apikey,
+                coalesce(canonical, post_id) as post_id,
+                unix_date(date) * 24L + hour as utc_hour,
+                h.* except (apikey, post_id)
+            from {scope.table("post_hours")} h
+            left join canonical c on c.apikey = h.apikey and c.url_clean = h.post_id
+        ),
+        published as (
+            select *, cast(floor(unix_millis(published_at) / 3600000) as bigint) as published_hour
+            from {scope.table("posts")} where published_at is not null
+        )
+        select
+            p.apikey,
+            p.post_id,
+            title,
+            section,
+            published_at,
+            cast(utc_hour - published_hour as int) as hours_since_publish,
+            sum(pageviews) as pageviews,
+            sum(engaged_s) as engaged_s,
+            sum(videostarts) as videostarts,
+            sum(watched_s) as watched_s,
+            sum(conversions) as conversions,
+            hll_sketch_estimate(hll_union_agg(visitors_sketch)) as visitors
+        from published p join hours h on h.apikey = p.apikey and h.post_id = p.post_id
+        where utc_hour - published_hour between 0 and {FIRST_HOURS - 1}
+        group by all"""
+
+
+FIRST_72_HOURS = View(
+    name="first_72_hours",
+    grain="one row per post and clock hour since its publication in which anything happened, 0 to 71",
+    sql=_first_hours,
+    columns=(
+        TableColumn("apikey", "string", "Parse.ly's id of the site"),
+        TableColumn("post_id", "string", "The content"),
+        TableColumn("title", "string", "Title"),
+        TableColumn("section", "string", "Section"),
+        TableColumn("published_at", "timestamp", "When it was published, UTC"),
+        TableColumn("hours_since_publish", "int", "Clock hours since the one of the publication, which is 0"),
+        TableColumn("pageviews", "bigint", "Pageview events"),
+        TableColumn("engaged_s", "bigint", "Seconds of engagement with pages"),
+        TableColumn("videostarts", "bigint", "Videos started on it"),
+        TableColumn("watched_s", "bigint", "Seconds of video watched on it"),
+        TableColumn("conversions", "bigint", "Conversion events on it"),
+        TableColumn("visitors", "bigint", "Distinct visitors, estimated"),
+    ),
+)
