@@ -254,6 +254,9 @@ class GenerateSettings(MadeUpSettings, SummarySettings):
 class DemoSettings(MadeUpSettings, SparkSettings):
     """What ``demo`` makes and where."""
 
+    events: int = setting(
+        "distinct events, 1 to a thousand million", default=50_000, metavar="N", check=between(1, 10**9)
+    )
     out: str = setting(
         "folder for the demo's bucket and lake; made anew",
         default=".demo",

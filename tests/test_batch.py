@@ -16,7 +16,7 @@ from oracle_tables import as_text, tables
 from pyspark.sql import functions as F
 
 from parsely_spark.columns import NOT_A_BOT, bot_words
-from parsely_spark.pipelines.batch import Summary, run_batch
+from parsely_spark.pipelines.batch import Limits, Summary, run_batch
 from parsely_spark.progress import Progress
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.tables.catalog import Lake
@@ -217,7 +217,7 @@ def test_hours_in_any_order_give_the_tables_of_one_run(
 ) -> None:
     """Late hours first, a part twice: merges into existing rows end where one fold over everything ends."""
     whole, _ = filled
-    parts = Lake(spark, str(tmp_path / "parts"))
+    parts, some_tables = Lake(spark, str(tmp_path / "parts")), ("sessions", "pageviews", "posts", "post_hours")
     hours = sorted((bucket / "events").glob("*/*/*/*"))
     for number, some in enumerate([hours[12:], hours[:5], hours[3:13]]):
         source = tmp_path / f"source{number}"
@@ -225,7 +225,6 @@ def test_hours_in_any_order_give_the_tables_of_one_run(
             target = source / "events" / hour.relative_to(bucket / "events")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(hour)
-        run_batch(parts, [str(source)], QUIET)
-    for table in FACTS:
-        if table != "rejected_lines":
-            assert rows_of(parts, table) == rows_of(whole, table), table
+        run_batch(parts, [str(source)], QUIET, Limits(tables=some_tables))
+    for table in ("events", *some_tables):
+        assert rows_of(parts, table) == rows_of(whole, table), table

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-RUNS = 3
+RUNS = 4 if "PARSELY_SPARK_SOAK" in os.environ else 2
 DAY_MS = 1_768_348_800_000  # 2026-01-14 00:00 UTC
 TEN_MINUTES_MS = 600_000
 IN_DOUBT = "user_agent"  # no other column depends on what it says here; conflicting copies differ in it alone

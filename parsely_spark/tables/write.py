@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from parsely_spark.tables.catalog import EVENTS, TABLES
@@ -31,13 +32,17 @@ FIRST_LOAD = Work("first load", 1)
 def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
     """Create the tables that are not there, *derived* and all others, also while another run does the same."""
     left_alone = {fold.name for fold in FOLDS}.difference(derived)
-    for table in (name for name in TABLES if name not in left_alone):
 
-        def attempt(table: str = table) -> int:
+    def create(table: str) -> None:
+        def attempt() -> int:
             lake.create_missing(table)
             return 0
 
         until_nobody_was_quicker(lake, table, attempt)
+
+    # Most of it is waiting for one commit after another.
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        list(threads.map(create, (name for name in TABLES if name not in left_alone)))
 
 
 def insert_events(lake: Lake, events: DataFrame, *, says: Mapping[str, object]) -> int:
