@@ -94,15 +94,19 @@ def verify(settings: VerifySettings) -> None:
         depths=settings,
     )
     if settings.json:
-        print(json.dumps(dataclasses.asdict(findings)))
+        said = {"is_right": findings.is_right, **dataclasses.asdict(findings)}
+        print(json.dumps(said | {"unbalanced": [dataclasses.asdict(sums) for sums in findings.unbalanced]}))
     else:
         for difference in (*findings.differences, *findings.unbalanced):
             print(difference)
+        for table, versions in findings.behind.items():
+            print(f"{table}: {versions} versions of events are not in it yet; `parsely-spark batch` brings them in")
     if not findings.is_right:
         rows = sum(findings.different.values())
         what = f"{rows:,} rows" if rows else "sums of rows"
         raise LakeError(
-            f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables."
+            f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables, and "
+            "events that are missing or doubled are mended by reading the raw events into a new lake."
         )
 
 
@@ -110,9 +114,15 @@ def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
     _find_spark()
     from parsely_spark.pipelines.register import run_register
-    from parsely_spark.session import running_tasks
+    from parsely_spark.session import forgets_tables, running_tasks
 
     spark = _open_session("register", settings)
+    if forgets_tables(spark):
+        raise SettingsError(
+            "This Spark's catalog is in memory and is gone when the command ends; give it a lasting one, as with "
+            '"spark.sql.catalogImplementation" = "hive" in [spark] of the settings file, or ask the views from Python '
+            "with parsely_spark.api.open_lake."
+        )
     lake = _lake(spark, settings)
     run_register(lake, settings.catalog or str(settings.schema), settings, Progress(lambda: running_tasks(spark)))
 

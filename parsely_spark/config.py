@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from parsely_spark.declaration import Settings, check_value, declared, type_of
+from parsely_spark.declaration import Settings, check_value, declared, type_of, typed
 from parsely_spark.errors import SettingsError
 from parsely_spark.places import scheme_of
 from parsely_spark.settings import COMMANDS
@@ -25,7 +25,6 @@ Level = dict[str, tuple[str, Any]]
 
 _PREFIX = "PARSELY_SPARK_"
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no")
-_TYPES = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a text or a list of texts"}
 
 
 def flag_of(name: str) -> str:
@@ -180,7 +179,7 @@ def _of_file(kind: type, content: dict[str, Any], config: str, command: str) -> 
                 f"{config}: {key} is no setting{did_you_mean(key, known)}; docs/settings.md lists them all."
             )
         where = f"{config}: {key}"
-        checked = _typed(type_of(has_it, key), value, where=where)
+        checked = typed(has_it, key, value, where=where)
         if has_it is kind:
             common[key] = (where, checked)
     return common, own
@@ -196,18 +195,8 @@ def _of_table(kind: type, table: Any, where: str) -> Level:
             raise SettingsError(
                 f"{at} is no setting{did_you_mean(key, declared(kind))}; docs/settings.md lists them all."
             )
-        level[key] = (at, _typed(type_of(kind, key), value, where=at))
+        level[key] = (at, typed(kind, key, value, where=at))
     return level
-
-
-def _typed(wanted: type, value: Any, *, where: str) -> Any:
-    if wanted is tuple:
-        texts = tuple(value) if isinstance(value, list) else (value,)
-        if all(isinstance(text, str) for text in texts):
-            return texts
-    elif type(value) is wanted:  # to isinstance, true is a whole number
-        return value
-    raise SettingsError(f"{where} is {value!r}, but {_TYPES[wanted]} is wanted.")
 
 
 def _of_spark(table: Any, config: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

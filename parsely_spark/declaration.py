@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Check = Callable[[str, Any], None]
     Field = dataclasses.Field[Any]
 
+_TYPES = {str: "a text", int: "a whole number", bool: "true or false", tuple: "a text or a list of texts"}
+
 
 def setting(
     meaning: str,
@@ -59,6 +61,22 @@ def type_of(kind: type, name: str) -> type:
     return next(of for of in (bool, int, str) if hint is of or of in typing.get_args(hint))
 
 
+def typed(kind: type, name: str, value: Any, *, where: str) -> Any:
+    """The *value* of the setting *name*, which is called *where* in the place it comes from, as what the setting holds.
+
+    Raises:
+        SettingsError: if it is none; a repeatable setting takes a list of texts or one.
+    """
+    wanted = type_of(kind, name)
+    if wanted is tuple:
+        texts = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if all(isinstance(text, str) for text in texts):
+            return texts
+    elif type(value) is wanted:  # to isinstance, true is a whole number
+        return value
+    raise SettingsError(f"{where} is {value!r}, but {_TYPES[wanted]} is wanted.")
+
+
 def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
     """Refuse a wrong *value* of the setting *name*, which is called *where* in the place it comes from."""
     check = declared(kind)[name].metadata["check"]
@@ -90,4 +108,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, setting in declared(type(self)).items():
-            check_value(type(self), name, getattr(self, setting.name), where=name)
+            value = getattr(self, setting.name)
+            if value != setting.default:
+                value = typed(type(self), name, value, where=name)
+                object.__setattr__(self, setting.name, value)  # of a repeatable one, a list or a single text is taken
+            check_value(type(self), name, value, where=name)

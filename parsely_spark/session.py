@@ -73,6 +73,12 @@ _NO_DELTA = (
 )
 
 
+def forgets_tables(spark: SparkSession) -> bool:
+    """Whether tables and views that are made by name now are unknown to the next session."""
+    is_sparks_own = spark.catalog.currentCatalog() == "spark_catalog"
+    return is_sparks_own and spark.conf.get("spark.sql.catalogImplementation") == "in-memory"
+
+
 def running_tasks(spark: SparkSession) -> tuple[int, int]:
     """How many tasks of the stages that run now are done, and how many they have."""
     tracker = spark.sparkContext.statusTracker()

@@ -30,7 +30,7 @@ def _check_endpoint(where: str, url: str) -> None:
 
 
 def _check_catalog(where: str, name: str) -> None:
-    if not re.fullmatch(r"\w+(\.\w+)?", name):
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)?", name):
         raise SettingsError(f"{where}={name!r} is not a name such as main.parsely; write catalog.schema.")
 
 
@@ -228,6 +228,10 @@ class RegisterSettings(LakeSettings, ReportingSettings):
         super().__post_init__()
         if self.lake is not None and self.schema is None:
             raise SettingsError("--lake URI given alone; say with --schema NAME where its tables and views shall be.")
+        if self.lake is None and self.schema is not None:
+            raise SettingsError(
+                f"schema={self.schema!r} beside a catalog, whose views stay with its tables; leave it out."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from oracle_tables import as_text
 from pyspark.sql import functions as F
 
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.transforms.measures import Sketch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 DERIVED = tuple(fold.name for fold in FOLDS)
-_INEXACT = {name for fold in FOLDS for name in {column.name for column in fold.columns}.difference(fold.exact_names)}
+_INEXACT = {measure.name for fold in FOLDS for measure in fold.measures if isinstance(measure, Sketch)}
 
 
 def rows_of(lake: Lake, table: str, *, but: Collection[str] = ()) -> list[str]:

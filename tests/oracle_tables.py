@@ -96,9 +96,9 @@ def seen_with(events: Rows, is_bot: BotRule) -> Fields:
 
 
 def content(events: Rows) -> Fields:
-    """The metadata of the first event that has any."""
+    """The metadata of the first event that has any; what is empty is nothing."""
     told = first_with(events, "metadata_title", "metadata_section", "metadata_page_type")
-    return {name: told.get(given) for name, given in METADATA.items()} | {"published_at": published(told)}
+    return {name: told.get(given) or None for name, given in METADATA.items()} | {"published_at": published(told)}
 
 
 def in_session_rows(
@@ -163,6 +163,7 @@ def _pageview(some: Rows, best: Rows, _: BotRule) -> Fields:
     age = published_at and (first["event_at"] - published_at) // timedelta(hours=1)
     return {
         "viewed_at": first["event_at"],
+        "last_viewed_at": max((event["event_at"] for event in some if event["action"] == "pageview"), default=None),
         "last_engaged_at": max(beats, default=None),
         "pageviews": len(some) - len(beats),
         "heartbeats": len(beats),
@@ -233,9 +234,11 @@ def _visitor_day(key: tuple[str, str, date], some: Rows, is_bot: BotRule) -> Fie
 
 
 def _about(event: Fields) -> Fields:
-    """All that an event tells of its post; an empty text is nothing, an empty list is."""
+    """All that an event tells of its post; an empty text is nothing, nor is an empty list."""
     told = {name: event.get(given) for name, given in (METADATA | ONLY_OF_POSTS).items()}
-    return {name: None if value == "" else value for name, value in told.items()} | {"published_at": published(event)}
+    return {name: None if value in ("", []) else value for name, value in told.items()} | {
+        "published_at": published(event)
+    }
 
 
 def _post(key: tuple[str, str], some: Rows) -> Fields:
@@ -247,7 +250,7 @@ def _post(key: tuple[str, str], some: Rows) -> Fields:
         **{name: next((about[name] for about in told if about[name] is not None), None) for name in names},
         "first_seen_at": some[0]["event_at"],
         "last_seen_at": some[-1]["event_at"],
-        "urls": sorted({event["url_clean"] for event in some if event.get("url_clean") is not None})[:100],
+        "urls": sorted({event["url_clean"] for event in some if event.get("url_clean")})[:100],
     }
 
 
@@ -259,7 +262,6 @@ def _conversion(event: Fields, is_bot: BotRule) -> Fields:
         "event_id",
         "visitor_site_id",
         "session_key",
-        "pageview_id",
         "url",
         "url_clean",
         "referrer",
@@ -267,6 +269,7 @@ def _conversion(event: Fields, is_bot: BotRule) -> Fields:
     )
     return {
         **{name: event.get(name) for name in (*same, *UTM)},
+        "pageview_id": event.get("pageview_id") or None,
         "converted_at": event["event_at"],
         "conversion_type": extra.get("_conversion_type"),
         "conversion_label": extra.get("_conversion_label"),

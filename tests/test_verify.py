@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
+from parsely_spark.pipelines import verify
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.rebuild import run_rebuild
 from parsely_spark.pipelines.verify import run_verify
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import SparkSession
+
+    from parsely_spark.transforms.fold import Fold
 
 QUIET = Progress(is_terminal=False)
 TABLES = ("sessions", "pageviews", "post_hours")  # one that others follow, one that follows, one with a sketch
@@ -77,6 +80,39 @@ def test_a_sum_shows_what_a_sample_passes_over(fed: Lake, spark: SparkSession, t
     assert not findings.is_right
     (difference,) = findings.differences
     assert (difference.table, difference.key, difference.column) == ("sessions", "sum of all rows", "watched_s")
+
+
+def test_a_wrong_sketch_is_found(fed: Lake, spark: SparkSession, tmp_path: Path) -> None:
+    """Though the number beside it is right."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    other = spark.range(50).select(F.hll_sketch_agg(F.col("id").cast("string"))).collect()[0][0]
+    lake.delta("post_hours").update(F.lit(True), {"visitors_sketch": F.lit(other)})
+    findings = run_verify(lake, QUIET, tables=("post_hours",))
+    assert findings.different["post_hours"] == lake.read("post_hours").count()
+    assert {difference.column for difference in findings.differences} == {"visitors_sketch"}
+
+
+def test_a_run_in_between_is_no_difference(
+    fed: Lake, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One table is looked at before it, another after it."""
+    tables = ("sessions", "post_hours")
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    generate(tmp_path / "more", events=300, hours=1, seed=4)
+    check_fold = verify._check_fold
+
+    def then_a_run(lake: Lake, fold: Fold, findings: verify.Findings) -> None:
+        check_fold(lake, fold, findings)
+        if fold.name == tables[0]:
+            run_batch(lake, [f"file:{tmp_path}/more/events"], QUIET, Limits(tables=tables))
+
+    monkeypatch.setattr(verify, "_check_fold", then_a_run)
+    findings = run_verify(lake, QUIET, tables=tables)
+    sums = [findings.totals[table]["pageviews"].stored for table in tables]
+    assert sums[1] - sums[0] > 100
+    assert findings.is_right, (findings.differences, findings.unbalanced)
 
 
 def test_events_that_the_ledger_knows_and_the_table_does_not_are_missed(

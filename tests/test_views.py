@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,8 @@ from handmade_day import EVENTS, SITE, ZONE, url, write_bucket
 from pyspark.sql import functions as F
 
 from parsely_spark.api import OpenLake, open_lake
-from parsely_spark.errors import SettingsError
-from parsely_spark.pipelines.batch import run_batch
+from parsely_spark.errors import LakeError, SettingsError
+from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.register import run_register
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
@@ -20,6 +22,8 @@ from parsely_spark.tables.catalog import TABLES
 from parsely_spark.tables.views import VIEWS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import SparkSession
 
 
@@ -354,6 +358,62 @@ def test_what_is_registered_says_what_it_means(spark: SparkSession, lake: OpenLa
         assert all(comments[: len(spark.table(f"answers.{name}").columns)]), name
 
 
+def test_what_is_somebody_elses_is_not_replaced(spark: SparkSession, lake: OpenLake) -> None:
+    """A view by the name of one of ours; all is left as it was."""
+    spark.sql("create schema others")
+    spark.sql("create view others.calendar as select 1 as day")
+    with pytest.raises(LakeError, match=r"others\.calendar is there already and is none of ours"):
+        run_register(lake.lake, "others", lake.reporting, QUIET)
+    assert spark.table("others.calendar").columns == ["day"]
+    assert not spark.catalog.tableExists("others.authors")
+
+
+def test_the_command_makes_what_another_session_finds(lake: OpenLake, tmp_path: Path) -> None:
+    """In a lasting catalog; one in memory is refused."""
+    program = [sys.executable, "-m", "parsely_spark", "register", "--lake", lake.lake.place, "--schema", "an"]
+    forgetful = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (forgetful.returncode, forgetful.stdout) == (2, "")
+    assert "catalog is in memory and is gone when the command ends; give it a lasting one" in forgetful.stderr
+    hive = {
+        "spark.sql.catalogImplementation": "hive",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={tmp_path}/metastore;create=true",
+        "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
+        "spark.ui.enabled": "false",
+    }
+    (tmp_path / "hive.toml").write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in hive.items()))
+    done = subprocess.run(
+        [*program, "--config", "hive.toml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    asks = f"""
+from parsely_spark.session import get_session
+from parsely_spark.settings import SparkSettings
+spark = get_session("asks", SparkSettings(spark=tuple({hive}.items())))
+print(spark.sql("select author, pageviews from an.authors order by author").collect())
+"""
+    answer = subprocess.run([sys.executable, "-c", asks], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == str(lake.view("authors").select("author", "pageviews").orderBy("author").collect())
+
+
+def test_a_view_asks_for_the_tables_that_a_run_left_out(spark: SparkSession, tmp_path: Path) -> None:
+    """By name, and what to do."""
+    write_bucket(tmp_path / "bucket")
+    opened = open_lake(tmp_path / "lake", spark=spark)
+    run_batch(opened.lake, [f"file:{tmp_path}/bucket"], QUIET, Limits(tables=("conversions",)))
+    with pytest.raises(LakeError, match=r"it has no table \w+; .*without --tables"):
+        opened.view("authors")
+
+
+def test_a_period_reads_only_the_files_that_it_is_about(lake: OpenLake) -> None:
+    """By partitions, and by statistics where the partition is not that of the time asked for."""
+    for view in ("custom_events", "campaigns"):
+        whole, part = (
+            lake.view(view, **asked).inputFiles()
+            for asked in ({}, {"since": date(2026, 1, 16), "until": date(2026, 1, 17)})
+        )
+        assert len(part) < len(whole), view
+
+
 def test_sums_are_the_same_in_every_table(lake: OpenLake) -> None:
     """What makes no row of a table is counted as its rest; pageviews and post_hours have none."""
     findings = run_verify(lake.lake, QUIET)
@@ -380,6 +440,14 @@ def test_sums_are_the_same_in_every_table(lake: OpenLake) -> None:
         (lambda lake: open_lake("x", timezone="New York"), "is no time zone; write a name such as America/New_York"),
         (lambda lake: open_lake("x", extra_data=("a:money",)), "is no key and type; write KEY:TYPE"),
         (lambda lake: OpenLake(lake.lake, ReportingSettings(extra_data=("action:string",))).view("custom_events"),
+         "custom_events has a column action already"),
+        (lambda lake: open_lake("x", extra_data="network:string", look_back_days="7"), "'7', but a whole number"),
+        (lambda lake: open_lake("x", extra_data=["a:string", "A:bigint"]), "extra_data has the key a twice"),
+        (lambda lake: open_lake("x", timezone="posixrules"), "is no time zone"),
+        (lambda lake: open_lake("x", timezone=None), "timezone is None, but a text is wanted"),
+        (lambda lake: lake.view("visitors", as_of="14.1.2026"), "is no date; give a datetime.date or"),
+        (lambda lake: lake.view("tags", since=DAY_14, until="2026-01-14"), "is not before until=2026-01-14"),
+        (lambda lake: OpenLake(lake.lake, ReportingSettings(extra_data=("Action:string",))).view("custom_events"),
          "custom_events has a column action already"),
         (lambda lake: open_lake(), "neither of --lake URI and --catalog NAME given"),
     ],

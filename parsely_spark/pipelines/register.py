@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from parsely_spark import __version__
 from parsely_spark.errors import LakeError
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import TABLES
 from parsely_spark.tables.views import VIEWS
-from parsely_spark.tables.views.view import Scope, text
+from parsely_spark.tables.views.view import Scope, check_for_spark, text
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import ReportingSettings
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.tables.views.view import View
+
+_OURS = "parsely_spark.version"  # a property of each view: which release made it
 
 
 def run_register(lake: Lake, schema: str, reporting: ReportingSettings, progress: Progress) -> None:
@@ -27,8 +32,10 @@ def run_register(lake: Lake, schema: str, reporting: ReportingSettings, progress
         progress: is told what goes on.
 
     Raises:
-        LakeError: if the lake has not all tables, or the catalog has others by their names.
+        SettingsError: if a view could not be read by what *reporting* says.
+        LakeError: if the lake has not all tables, or the catalog has others, or other views, by their names.
     """
+    check_for_spark(lake.spark, VIEWS.values(), reporting)
     with storage_errors(LakeError, lake.place):
         lake.look()
         for table in TABLES:
@@ -40,6 +47,8 @@ def run_register(lake: Lake, schema: str, reporting: ReportingSettings, progress
                     _register_table(lake, schema, table)
                 step.note(f"{len(TABLES)} in {schema}")
         with progress.step("views") as step:
+            for view in VIEWS.values():
+                _check_ours(lake.spark, f"{schema}.{view.name}")
             for view in VIEWS.values():
                 lake.spark.sql(_statement(view, schema, reporting))
             step.note(f"{len(VIEWS)} in {schema}")
@@ -57,11 +66,18 @@ def _register_table(lake: Lake, schema: str, table: str) -> None:
         raise LakeError(f"{schema}.{table} is another table than {place}; drop it, or give a schema of its own.")
 
 
+def _check_ours(spark: SparkSession, name: str) -> None:
+    if spark.catalog.tableExists(name) and _OURS not in {
+        row["key"] for row in spark.sql(f"show tblproperties {name}").collect()
+    }:
+        raise LakeError(f"{name} is there already and is none of ours; rename it, or give a schema of its own.")
+
+
 def _statement(view: View, schema: str, reporting: ReportingSettings) -> str:
     query = view.sql(Scope(table=lambda name: f"{schema}.{name}", reporting=reporting))
     meanings = [f"`{column.name}` comment {text(column.meaning)}" for column in view.columns]
     meanings += [f"`{key}` comment 'Of extra_data'" for key, _ in view.more_columns(reporting)]
     return (
         f"create or replace view {schema}.{view.name} ({', '.join(meanings)}) "
-        f"comment {text(f'Grain: {view.grain}.')} as {query}"
+        f"comment {text(f'Grain: {view.grain}.')} tblproperties ('{_OURS}' = '{__version__}') as {query}"
     )

@@ -69,7 +69,8 @@ class Findings:
 
     sample: float
     rows: dict[str, int] = field(default_factory=dict)  # compared, by table
-    behind: dict[str, int] = field(default_factory=dict)  # versions of events that a table does not hold yet
+    folded: dict[str, int] = field(default_factory=dict)  # the version of events that a table holds
+    behind: dict[str, int] = field(default_factory=dict)  # versions of events that it did not hold yet
     different: dict[str, int] = field(default_factory=dict)  # rows that differ, by table
     totals: dict[str, dict[str, Total]] = field(default_factory=dict)  # by table and measure
     differences: list[Difference] = field(default_factory=list)  # the first of each table
@@ -84,14 +85,14 @@ class Findings:
     def unbalanced(self) -> list[Difference]:
         """The sums that are not the same in all tables that hold the same events: of its rows and of its rest."""
         found = []
-        for measure in sorted({measure for of in self.totals.values() for measure in of}):
-            sums = {
-                table: of[measure].stored + of[measure].rest
-                for table, of in self.totals.items()
-                if measure in of and table not in self.behind
-            }
-            if len(set(sums.values())) > 1:
-                key = ", ".join(f"{table} {total:,}" for table, total in sums.items())
+        # Runs may go on meanwhile, so that one table holds more events than another by the time it is looked at.
+        sums: dict[tuple[str, int], dict[str, int]] = {}
+        for table, of in self.totals.items():
+            for measure, total in of.items():
+                sums.setdefault((measure, self.folded[table]), {})[table] = total.stored + total.rest
+        for (measure, _), by_table in sorted(sums.items()):
+            if len(set(by_table.values())) > 1:
+                key = ", ".join(f"{table} {total:,}" for table, total in by_table.items())
                 found.append(Difference(table="all tables", key=key, column=measure, expected="the same sum in each"))
         return found
 
@@ -160,12 +161,16 @@ def _check_events(lake: Lake, findings: Findings) -> None:
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
     state = state_of(lake, fold.name)
+    findings.folded[fold.name] = state.folded
     if behind := state.events - state.folded:
         findings.behind[fold.name] = behind
-    stored = rows_at(lake, fold.name, state.version).where(_is_in(findings.sample, fold.key_names))
-    expected = from_nothing(lake, fold, version=state.folded).where(_is_in(findings.sample, fold.key_names))
+    comparable = {measure.name: measure.comparable(F.col(measure.name)) for measure in fold.measures}
+    stored, expected = (
+        rows.where(_is_in(findings.sample, fold.key_names)).withColumns(comparable)
+        for rows in (rows_at(lake, fold.name, state.version), from_nothing(lake, fold, version=state.folded))
+    )
     findings.rows[fold.name] = stored.count()
-    pairs = _different_pairs(stored, expected, fold.grouping_names, fold.exact_names).persist()
+    pairs = _different_pairs(stored, expected, fold.grouping_names, stored.columns).persist()
     try:
         findings.different[fold.name] = pairs.count()
         for row in pairs.orderBy("key").limit(MOST_SHOWN).collect():

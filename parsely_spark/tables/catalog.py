@@ -136,7 +136,7 @@ INGESTED_FILES = TableSpec(
 
 RUNS = TableSpec(
     name="runs",
-    grain="one row per run of a job",
+    grain="one row per run of a job that takes in raw events",
     columns=(
         TableColumn("run_id", "string", "Names the run"),
         TableColumn("job", "string", "Its command"),
@@ -229,7 +229,7 @@ class Lake:
                 raise
             raise LakeError(
                 f"{self.place}: it has no table {table}; give the folder or the catalog schema that `parsely-spark "
-                "batch` has filled."
+                "batch` has filled, without --tables if this is one that it left out."
             ) from error
 
     def create_missing(self, table: str) -> None:

@@ -102,11 +102,6 @@ class Fold:
         return tuple(c for c in self.columns if isinstance(c, Measure))
 
     @property
-    def exact_names(self) -> tuple[str, ...]:
-        """The columns that the same events always give the same values."""
-        return tuple(c.name for c in self.columns if not isinstance(c, Measure) or c.is_exact)
-
-    @property
     def key_names(self) -> tuple[str, ...]:
         """The columns that identify a row."""
         return tuple(c.name for c in self.columns if isinstance(c, Key))

@@ -30,7 +30,6 @@ class Measure(ABC):
     """One combinable column of a fold."""
 
     combines: ClassVar[str]  # for the documentation of the table
-    is_exact: ClassVar[bool] = True  # whether the same events always make the same value
     name: str
     meaning: str
     of: Callable[[], Column]  # called late, because a Column needs a running session
@@ -51,6 +50,10 @@ class Measure(ABC):
     @abstractmethod
     def gather(self, values: Column) -> Column:
         """Aggregate over collected values; null where there is none."""
+
+    def comparable(self, value: Column) -> Column:
+        """What the same events always give, however they came together: for most kinds the *value* itself."""
+        return value
 
 
 @dataclass(frozen=True)
@@ -253,11 +256,13 @@ class Sketch(Measure):
     """
 
     combines: ClassVar[str] = "union of sketches"
-    is_exact: ClassVar[bool] = False
 
     @property
     def type(self) -> str:
         return "binary"
+
+    def comparable(self, value: Column) -> Column:
+        return F.coalesce(estimated(value), F.lit(0))
 
     def collect(self) -> Column:
         return F.hll_sketch_agg(self.of())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from parsely_spark import columns
-from parsely_spark.tables.folds.parts import CAMPAIGN, EVENT_CELLS, REFERRER, event_field, is_conversion
+from parsely_spark.tables.folds.parts import CAMPAIGN, EVENT_CELLS, REFERRER, event_field, is_conversion, text_field
 from parsely_spark.transforms.fold import Fold, Key
 from parsely_spark.transforms.measures import Only
 
@@ -46,7 +46,7 @@ CONVERSIONS = Fold(
         ),
         _text("visitor_site_id", "Visitor of the site"),
         _text("session_key", "The tracker session, as in sessions; null without one"),
-        _text("pageview_id", "Ties it to its pageview; null from the mobile SDKs"),
+        _text("pageview_id", "Ties it to its pageview; null from the mobile SDKs", text_field("pageview_id")),
         _text("url", "URL of the page as sent, with query and fragment"),
         _text("url_clean", "URL without query and fragment"),
         _text("post_id", "The content: metadata_canonical_url, else url_clean", columns.post_id),

@@ -16,6 +16,7 @@ from parsely_spark.tables.folds.parts import (
     VISITOR,
     event_field,
     idle_session_key,
+    text_field,
 )
 from parsely_spark.transforms.fold import Attribute, Derived, Key
 from parsely_spark.transforms.measures import Max, Min
@@ -54,9 +55,7 @@ def idle_runs(of: Callable[[], Column]) -> Runs:
 
 def keys(name: str, id_name: str, id_meaning: str, page: Callable[[], Column]) -> tuple[Key | Attribute, ...]:
     """The columns that identify what was looked at in a session: by *id_name*, and without that by *page*."""
-
-    def own_id() -> Column:
-        return F.nullif(F.col(id_name), F.lit(""))
+    own_id = text_field(id_name)
 
     def without_id() -> Column:
         return F.when(own_id().isNull(), page())
@@ -76,8 +75,8 @@ def keys(name: str, id_name: str, id_meaning: str, page: Callable[[], Column]) -
         Key(
             name,
             "string",
-            f"md5 hex of apikey_visitor_site_id_session_key_{id_name}; without {id_name}, of its URL in that place; "
-            "without a session, of <date>T<hour> of the event in that place",
+            f"md5 hex of apikey_visitor_site_id_session_key_{id_name}; without {id_name}, of the URL of the page or "
+            "video in that place; without a session, of <date>T<hour> of the event in that place",
             of_event,
             of_run,
         ),
@@ -101,11 +100,17 @@ def _true(_row: Row) -> Column:
 
 
 def depth(seconds: str, names: tuple[str, str, str], *, skim_s: int, deep_s: int) -> Derived:
-    """How far somebody went: the first of *names* below *skim_s*, the last above *deep_s*."""
+    """How far somebody went: the first of *names* below *skim_s*, the last above *deep_s*.
+
+    The meaning names the settings and not their values, for the table is created before it is known by which it is
+    folded.
+    """
 
     def value(row: Row) -> Column:
         spent = row(seconds)
         return F.when(spent < skim_s, names[0]).when(spent <= deep_s, names[1]).otherwise(names[2])
 
-    meaning = f"{names[0]} below {skim_s} s, {names[2]} above {deep_s} s of {seconds}, else {names[1]}"
+    meaning = (
+        f"{names[0]} where {seconds} is below the setting skim_s, {names[2]} above deep_{names[1]}_s, else {names[1]}"
+    )
     return Derived(f"{names[1]}_depth", "string", meaning, value)

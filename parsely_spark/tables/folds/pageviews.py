@@ -61,7 +61,7 @@ def pageviews(depths: DepthSettings) -> Fold:
         of=named_by_event(is_of_page),
         runs=idle_runs(is_of_page),
         follows=SESSIONS,
-        prune_by=("_first_at", "_last_at"),
+        prune_by=("_first_at", "_last_at", "viewed_at"),
         columns=(
             *keys(
                 "pageview_key",
@@ -75,6 +75,12 @@ def pageviews(depths: DepthSettings) -> Fold:
                 "Time of the first pageview event, else of the first heartbeat, UTC",
                 "timestamp",
                 "viewed_at",
+            ),
+            Max(
+                "last_viewed_at",
+                "Time of the last pageview event, UTC; after viewed_at only where there is no pageview_id",
+                lambda: F.when(is_pageview(), F.col("event_at")),
+                "timestamp",
             ),
             Max(
                 "last_engaged_at",

@@ -32,6 +32,16 @@ def event_field(name: str) -> Callable[[], Column]:
     return partial(F.col, name)
 
 
+def text_field(name: str) -> Callable[[], Column]:
+    """The text field *name* of the event; null where it is empty."""
+    return lambda: F.nullif(F.col(name), F.lit(""))
+
+
+def list_field(name: str) -> Callable[[], Column]:
+    """The list field *name* of the event; null where it is empty, as an event without metadata may send it."""
+    return lambda: F.when(F.size(name) > 0, F.col(name))
+
+
 APIKEY = Attribute("apikey", "string", "Parse.ly's id of the site", event_field("apikey"))
 VISITOR = Attribute("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id"))
 
@@ -84,13 +94,13 @@ def part(measure: str, field: str, meaning: str, type_: str = "string", name: st
 
 def content(prefers: Callable[[], Column] | None = None) -> First:
     """The metadata of the first event that knows any of them."""
-    lists = {name: event_field(given) for name, given in LISTS.items()}
+    lists = {name: list_field(given) for name, given in LISTS.items()}
     return First(
         "_content",
         "State: the metadata, from the first event that has any",
         partial(columns.knows_any, *ABOUT.values()),
         {
-            **{name: event_field(given) for name, given in ABOUT.items()},
+            **{name: text_field(given) for name, given in ABOUT.items()},
             **lists,
             "published_at": partial(columns.sent_time, "metadata_pub_date_tmsp"),
         },

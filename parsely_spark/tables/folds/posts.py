@@ -16,6 +16,8 @@ from parsely_spark.tables.folds.parts import (
     VIDEOSTARTS,
     WATCHED_S,
     event_field,
+    list_field,
+    text_field,
 )
 from parsely_spark.transforms.fold import Attribute, Derived, Fold, Key
 from parsely_spark.transforms.measures import Last, Max, Min, Sketch, Texts, estimated
@@ -39,25 +41,21 @@ class _Known(NamedTuple):
     of: Callable[[], Column]
 
 
-def _text(name: str) -> Callable[[], Column]:
-    return lambda: F.nullif(F.col(name), F.lit(""))
-
-
 METADATA = {
-    "title": _Known("string", "Title", _text("metadata_title")),
-    "section": _Known("string", "Section, a single name", _text("metadata_section")),
-    "authors": _Known("array<string>", "Names of the authors", event_field("metadata_authors")),
-    "tags": _Known("array<string>", "Tags", event_field("metadata_tags")),
-    "page_type": _Known("string", "post, index, video and others", _text("metadata_page_type")),
+    "title": _Known("string", "Title", text_field("metadata_title")),
+    "section": _Known("string", "Section, a single name", text_field("metadata_section")),
+    "authors": _Known("array<string>", "Names of the authors", list_field("metadata_authors")),
+    "tags": _Known("array<string>", "Tags", list_field("metadata_tags")),
+    "page_type": _Known("string", "post, index, video and others", text_field("metadata_page_type")),
     "published_at": _Known(
         "timestamp", "When it was published, UTC", partial(columns.sent_time, "metadata_pub_date_tmsp")
     ),
     "words": _Known("bigint", "Number of words", event_field("metadata_full_content_word_count")),
-    "image_url": _Known("string", "URL of the main image", _text("metadata_image_url")),
-    "thumb_url": _Known("string", "URL of the thumbnail image", _text("metadata_thumb_url")),
-    "publisher_post_id": _Known("string", "The publisher's own id of it", _text("metadata_post_id")),
+    "image_url": _Known("string", "URL of the main image", text_field("metadata_image_url")),
+    "thumb_url": _Known("string", "URL of the thumbnail image", text_field("metadata_thumb_url")),
+    "publisher_post_id": _Known("string", "The publisher's own id of it", text_field("metadata_post_id")),
     "custom_metadata": _Known(
-        "string", "The publisher's own metadata, usually JSON", _text("metadata_custom_metadata")
+        "string", "The publisher's own metadata, usually JSON", text_field("metadata_custom_metadata")
     ),
 }
 
@@ -104,7 +102,7 @@ POSTS = Fold(
         Texts(
             "urls",
             f"The url_clean by which it was seen, the first {MOST_URLS} of them by the alphabet",
-            event_field("url_clean"),
+            text_field("url_clean"),
             MOST_URLS,
         ),
         *(_last_known(name, known) for name, known in METADATA.items()),
@@ -133,7 +131,8 @@ POST_VERSIONS = Fold(
 
 POST_HOURS = Fold(
     name="post_hours",
-    grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on",
+    grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on, and of "
+    "events without metadata their URL, which the views count to its post",
     of=lambda: F.coalesce(F.col("action").isin(*columns.STANDARD_ACTIONS), F.lit(False)),
     columns=(
         APIKEY,

@@ -25,7 +25,15 @@ _OF_PAGE = (
     "utm_medium",
     "utm_campaign",
 )
-_OF_CONVERSION = ("apikey", "event_id", "converted_at", "conversion_type", "conversion_label", "visitor_site_id")
+_OF_CONVERSION = (
+    "apikey",
+    "event_id",
+    "converted_at",
+    "conversion_type",
+    "conversion_label",
+    "visitor_site_id",
+    "is_bot",
+)
 
 _DAY_MS = 86_400_000  # whatever the clocks of the session's time zone do in between
 
@@ -35,34 +43,42 @@ def _sql(scope: Scope) -> str:
     conversion = ", ".join(f"c.{name}" for name in _OF_CONVERSION)
     by_itself = {"title": "p.title", "section": "p.section", "page_type": "p.page_type"}
     of_itself = ", ".join(f"{by_itself.get(name, f'c.{name}')} as {name}" for name in _OF_PAGE)
-    is_its_page = "coalesce(v.pageview_id = c.pageview_id, v.url_clean = c.url_clean)"
-    whole = "partition by apikey, event_id"
+    # Without an id on either side: at the same URL, or at another of the same post.
+    is_its_page = "coalesce(v.pageview_id = c.pageview_id, v.url_clean = c.url_clean or v.post_id = c.post_id)"
+    # An event that came with times on both sides of an hour is there twice, and each is a conversion to events.
+    whole = "partition by apikey, event_id, converted_at"
+    may_be_touch = f"pageviews > 0 and {scope.is_near_period('viewed_at', days_before=scope.reporting.look_back_days)}"
     return f"""
         with converted as (
-            select * from {scope.table("conversions")} where {scope.is_in_period("converted_at")}
+            {scope.of_posts("conversions", scope.is_in_period("converted_at", "date"))}
         ),
         pages as (
             select
                 {conversion},
                 v.pageview_key,
                 v.viewed_at as touched_at,
+                if(v.last_viewed_at <= c.converted_at, v.last_viewed_at, v.viewed_at) as last_touched_at,
                 coalesce({is_its_page}, false) as is_converting_page,
                 {", ".join(f"v.{name}" for name in _OF_PAGE)}
             from converted c
-            join {scope.table("pageviews")} v
+            join ({scope.of_posts("pageviews", may_be_touch)}) v
                 on v.apikey = c.apikey
                 and v.visitor_site_id = c.visitor_site_id
                 and unix_millis(c.converted_at) - unix_millis(v.viewed_at)
                     between 0 and {scope.reporting.look_back_days * _DAY_MS}
-            where v.pageviews > 0 and c.visitor_site_id not in ({nobody})
+            where c.visitor_site_id not in ({nobody})
         ),
         touches as (
             select * from pages
             union all
-            select {conversion}, null, c.converted_at, true, {of_itself}
+            select {conversion}, null, c.converted_at, c.converted_at, true, {of_itself}
             from converted c
             left join {scope.table("posts")} p on p.apikey = c.apikey and p.post_id = c.post_id
-            left anti join pages s on s.apikey = c.apikey and s.event_id = c.event_id and s.is_converting_page
+            left anti join pages s
+                on s.apikey = c.apikey
+                and s.event_id = c.event_id
+                and s.converted_at = c.converted_at
+                and s.is_converting_page
         ),
         ranked as (
             select
@@ -70,10 +86,10 @@ def _sql(scope: Scope) -> str:
                 count(*) over ({whole}) as touches,
                 row_number() over ({whole} order by touched_at, pageview_key nulls last) as nth,
                 row_number() over (
-                    {whole} order by is_converting_page desc, touched_at desc, pageview_key
+                    {whole} order by is_converting_page desc, last_touched_at desc, pageview_key
                 ) as nth_last,
                 row_number() over (
-                    {whole}, coalesce(page_type = 'post', false) order by touched_at desc, pageview_key
+                    {whole}, coalesce(page_type = 'post', false) order by last_touched_at desc, pageview_key
                 ) as nth_last_of_type
             from touches
         )
@@ -106,6 +122,7 @@ CONVERSION_ATTRIBUTION = View(
         TableColumn("conversion_type", "string", "As in conversions"),
         TableColumn("conversion_label", "string", "As in conversions"),
         TableColumn("visitor_site_id", "string", "Visitor of the site"),
+        TableColumn("is_bot", "boolean", "Whether the user agent is a bot's"),
         TableColumn("local_date", "date", "Date of the conversion in the reporting time zone"),
         TableColumn(
             "model",

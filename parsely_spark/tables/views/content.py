@@ -16,17 +16,9 @@ FIRST_HOURS = 72
 
 def _by(name: str, names_of_post: str, scope: Scope) -> str:
     return f"""
-        with canonical as ({scope.canonical()}),
-        viewed as (
-            select
-                v.apikey,
-                coalesce(canonical, post_id) as post_id,
-                pageviews,
-                engaged_s,
-                if(session_key is null, null, visitor_site_id) as visitor
-            from {scope.table("pageviews")} v
-            left join canonical c on c.apikey = v.apikey and c.url_clean = v.post_id
-            where not is_bot and {scope.is_in_period("viewed_at")}
+        with viewed as (
+            select apikey, post_id, pageviews, engaged_s, if(session_key is null, null, visitor_site_id) as visitor
+            from ({scope.of_posts("pageviews", f"not is_bot and {scope.is_in_period('viewed_at')}")})
         ),
         named as (
             select
@@ -54,8 +46,8 @@ def _by(name: str, names_of_post: str, scope: Scope) -> str:
 def _content_view(name: str, one: str, names_of_post: str, meaning: str) -> View:
     return View(
         name=name,
-        grain=f"one row per site and {one}; a post counts with each that it has, by its newest metadata; bots are left "
-        "out",
+        grain=f"one row per site and {one}; a post counts with each that it has, by its newest metadata; a view "
+        "counts, with all engagement, on the day it began; bots are left out",
         takes=("since", "until"),
         sql=partial(_by, one, names_of_post),
         columns=(
@@ -78,15 +70,8 @@ SECTIONS = _content_view("sections", "section_name", "array(section)", "Name of 
 
 def _first_hours(scope: Scope) -> str:
     return f"""
-        with canonical as ({scope.canonical()}),
-        hours as (
-            select
-                h.apikey,
-                coalesce(canonical, post_id) as post_id,
-                unix_date(date) * 24L + hour as utc_hour,
-                h.* except (apikey, post_id)
-            from {scope.table("post_hours")} h
-            left join canonical c on c.apikey = h.apikey and c.url_clean = h.post_id
+        with hours as (
+            select *, unix_date(date) * 24L + hour as utc_hour from ({scope.of_posts("post_hours")})
         ),
         published as (
             select *, cast(floor(unix_millis(published_at) / 3600000) as bigint) as published_hour
@@ -112,7 +97,8 @@ def _first_hours(scope: Scope) -> str:
 
 FIRST_72_HOURS = View(
     name="first_72_hours",
-    grain="one row per post and clock hour since its publication in which anything happened, 0 to 71",
+    grain="one row per post and clock hour since its publication in which anything happened, 0 to 71; bots "
+    "are part of it, which post_hours does not tell apart",
     sql=_first_hours,
     columns=(
         TableColumn("apikey", "string", "Parse.ly's id of the site"),

@@ -17,19 +17,32 @@ if TYPE_CHECKING:
 def _extra_columns(reporting: ReportingSettings) -> tuple[tuple[str, str], ...]:
     own = {column.name for column in _COLUMNS}
     for key, type_ in reporting.extra_data_columns:
-        if key in own:
+        if key.lower() in own:  # in SQL, Action and action are one name
             raise SettingsError(
-                f"extra_data='{key}:{type_}': custom_events has a column {key} already; ask for another key."
+                f"extra_data='{key}:{type_}': custom_events has a column {key.lower()} already; ask for another key."
             )
     return reporting.extra_data_columns
 
 
+def _typed(text: str, type_: str) -> str:
+    """SQL of the value that *text* writes; null where it writes none of that type."""
+    if type_ == "timestamp":  # a text without a zone is UTC, whatever the session's
+        has_zone = f"{text} rlike '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$'"
+        in_utc = [f"try_cast(concat({text}, '{rest}') as timestamp)" for rest in ("Z", "T00:00:00Z")]
+        return f"if({has_zone}, try_cast({text} as timestamp), coalesce({', '.join(in_utc)}))"
+    if type_ == "bigint":  # as 3.0 and 1e3 are whole numbers, too
+        number = f"try_cast({text} as double)"
+        return f"coalesce(try_cast({text} as bigint), if({number} % 1 = 0, try_cast({number} as bigint), null))"
+    return f"try_cast({text} as {type_})"
+
+
 def _sql(scope: Scope) -> str:
     standard = ", ".join(f"'{action}'" for action in STANDARD_ACTIONS)
-    keys = "".join(
-        f", try_cast(get_json_object(extra_data, '$[\\'{key}\\']') as {type_}) as `{key}`"
+    values = {
+        key: _typed(f"get_json_object(extra_data, '$[\\'{key}\\']')", type_)
         for key, type_ in _extra_columns(scope.reporting)
-    )
+    }
+    keys = "".join(f", {value} as `{key}`" for key, value in values.items())
     return f"""
         select
             apikey,
@@ -45,7 +58,7 @@ def _sql(scope: Scope) -> str:
             extra_data,
             is_bot{keys}
         from {scope.table("events")}
-        where action not in ({standard}) and {scope.is_in_period("event_at")}"""
+        where action not in ({standard}) and {scope.is_in_period("event_at", "date")}"""
 
 
 _COLUMNS = (

@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyspark.errors import DateTimeException
+
+from parsely_spark.errors import SettingsError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import date
+
+    from pyspark.sql import SparkSession
 
     from parsely_spark.reporting import ReportingSettings
     from parsely_spark.tables.catalog import TableColumn
@@ -40,22 +46,47 @@ class Scope:
         """SQL of the instant at which the local date *day* begins."""
         return f"to_utc_timestamp(timestamp_millis(unix_date({day}) * 86400000L), '{self.reporting.timezone}')"
 
-    def is_in_period(self, instant: str) -> str:
-        """SQL of whether the local date of *instant* counts."""
+    def is_in_period(self, instant: str, date: str | None = None) -> str:
+        """SQL of whether the local date of *instant* counts; *date* is its UTC date where that is a partition."""
         day = self.local_date(instant)
         bounds = [f"{day} {sign} {literal(end)}" for sign, end in ((">=", self.since), ("<", self.until)) if end]
-        return " and ".join(bounds) or "true"
+        return " and ".join([*bounds, self.is_near_period(instant, date)])
 
-    def canonical(self) -> str:
-        """SQL of the post that a URL is of: ``apikey``, ``url_clean``, ``canonical``.
+    def is_near_period(self, instant: str, date: str | None = None, *, days_before: int = 0) -> str:
+        """SQL that is true in the period and the *days_before* it, and by which Delta leaves out files outside.
 
-        Trackers send heartbeats and apps send much else without metadata, so only its URL says which post it is of.
+        No time zone is more than a day from UTC, and files tell of their times, not of local dates.
+        """
+        near = []
+        for sign, end, days in ((">=", self.since, -1 - days_before), ("<", self.until, 1)):
+            if end is not None:
+                there = f"date_add({literal(end)}, {days})"
+                near.append(f"{instant} {sign} timestamp_millis(unix_date({there}) * 86400000L)")
+                near += [f"{date} {sign} {there}"] if date else []
+        return " and ".join(near) or "true"
+
+    def of_posts(self, table: str, where: str = "true") -> str:
+        """SQL of the rows of *table*, with the post that most of the pageviews at its URL were of in ``post_id``.
+
+        Trackers send heartbeats, and apps much else, without metadata. Their ``post_id`` is a mere URL then, such as
+        that of an AMP page whose pageviews name another as canonical. A post of a title is never taken for another,
+        and a page, such as a front page, that is now and then sent with the metadata of a post is not one.
         """
         return f"""
-            select apikey, url_clean, max_by(post_id, struct(post_id = url_clean, last_seen_at, post_id)) as canonical
-            from {self.table("posts")} lateral view explode(urls) as url_clean
-            where title is not null
-            group by apikey, url_clean"""
+            select t.* except (post_id), coalesce(canonical, t.post_id) as post_id
+            from {self.table(table)} t
+            left join (
+                select u.apikey as of_site, url_clean as mere_url, max_by(u.post_id, seen) as canonical
+                from (
+                    select apikey, url_clean, post_id, sum(pageviews) as seen
+                    from {self.table("pageviews")} where url_clean <> '' group by all
+                ) u
+                left anti join {self.table("posts")} p
+                    on p.apikey = u.apikey and p.post_id = u.url_clean and p.title is not null
+                group by u.apikey, url_clean
+                having 2 * max(seen) > sum(seen) and canonical <> url_clean
+            ) on of_site = t.apikey and mere_url = t.post_id
+            where {where}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +108,22 @@ class View:
     sql: Callable[[Scope], str]
     takes: tuple[str, ...] = ()
     more_columns: Callable[[ReportingSettings], tuple[tuple[str, str], ...]] = lambda reporting: ()
+
+
+def check_for_spark(spark: SparkSession, views: Iterable[View], reporting: ReportingSettings) -> None:
+    """Refuse settings by which one of *views* could be made and not be read.
+
+    Raises:
+        SettingsError: if the JVM does not know the time zone, or a key of ``extra_data`` is a column already.
+    """
+    try:
+        spark.sql(f"select from_utc_timestamp(current_timestamp(), {text(reporting.timezone)})").collect()
+    except DateTimeException as error:
+        raise SettingsError(
+            f"timezone={reporting.timezone!r} is unknown to Spark's Java; write a name such as America/New_York."
+        ) from error
+    for view in views:
+        view.more_columns(reporting)
 
 
 def literal(day: date) -> str:
