@@ -131,8 +131,8 @@ POST_VERSIONS = Fold(
 
 POST_HOURS = Fold(
     name="post_hours",
-    grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on, and of "
-    "events without metadata their URL, which the views count to its post",
+    grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on, "
+    "and of events without metadata their URL, which the views count to its post",
     of=lambda: F.coalesce(F.col("action").isin(*columns.STANDARD_ACTIONS), F.lit(False)),
     columns=(
         APIKEY,
