@@ -1,0 +1,1 @@
+"""The data source ``parsely-kinesis``: every record of a Kinesis stream once."""
