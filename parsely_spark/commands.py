@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsely_spark.config import did_you_mean
 from parsely_spark.errors import BrokenFileError, LakeError, SettingsError
+from parsely_spark.kinesis_settings import OURS
 from parsely_spark.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         RebuildSettings,
         RegisterSettings,
         SparkSettings,
+        StreamSettings,
         TablesSettings,
         VerifySettings,
     )
@@ -61,6 +63,33 @@ def batch(settings: BatchSettings) -> None:
     if summary.quarantined:
         first = next(iter(summary.quarantined.values()))
         raise BrokenFileError(f"{len(summary.quarantined)} files were left out, all else is done; the first is {first}")
+
+
+def stream(settings: StreamSettings) -> None:
+    """Follow a Kinesis stream and bring every table up to date."""
+    _find_spark()
+    from parsely_spark.pipelines.stream import Pace, run_stream
+    from parsely_spark.places import absolute
+    from parsely_spark.session import running_tasks
+    from parsely_spark.sources.kinesis.readers import reader_of
+
+    _check_tables(settings)
+    if settings.reader == OURS:
+        _find("boto3", "parsely-spark[kinesis]")
+        _find("pyarrow", "parsely-spark[kinesis]")
+    spark = _open_session("stream", settings)
+    pace = Pace(
+        checkpoint=absolute(settings.checkpoint),
+        trigger_s=settings.trigger_s,
+        fold_every_s=settings.fold_every_s,
+        drains=settings.available_now,
+        tables=settings.names,
+        depths=settings,
+    )
+    reader = reader_of(settings.reader, settings)
+    summary = run_stream(_lake(spark, settings), reader, Progress(lambda: running_tasks(spark)), pace)
+    if settings.json:
+        print(json.dumps(dataclasses.asdict(summary)))
 
 
 def rebuild(settings: RebuildSettings) -> None:
@@ -175,6 +204,11 @@ def _find_spark() -> None:
             )
 
 
+def _find(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise SettingsError(f"Python has no package {module}, which reads Kinesis; `pip install '{extra}'` brings it.")
+
+
 def _open_session(command: str, settings: SparkSettings) -> SparkSession:
     from parsely_spark.session import get_session
 
@@ -189,6 +223,7 @@ def _is_not_raised_as_well(record: logging.LogRecord) -> bool:
 
 RUN: dict[str, Callable[[Any], None]] = {
     "batch": batch,
+    "stream": stream,
     "rebuild": rebuild,
     "verify": verify,
     "register": register,

@@ -1,4 +1,4 @@
-"""One slice of raw events, from its bytes to rows of ``events``, ``rejected_lines`` and ``ingested_files``."""
+"""Raw events, from their bytes to rows of ``events`` and ``rejected_lines``: of a slice of files, or of a stream."""
 
 from __future__ import annotations
 
@@ -85,28 +85,58 @@ def ingest_slice(
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        read = _read(lake, files, ingested_at, until_done)
+        lines = read_lines(lake.spark, files)
+        read = _read(lines, ingested_at, spread=_tasks_per_cell(files), until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
             return Ingested(changed=changed)
         _check_hours(read.counts, file_hours)
         too_long = hold_longer_lines(lake.spark, files, read.bytes)
-        inserted = Counter[str]()
-        for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
-            inserted += _insert(lake, part, counts, {RUN: run_id, "slice": number, "part": which})
-        may_crash("inserted events")
-        rejected = [_rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
-        rejected += [_too_long_rows(lake, too_long, ingested_at)] if too_long else []
-        for rows in rejected:
-            insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: run_id})
-        may_crash("inserted rejected lines")
+        more_rejected = [_too_long_rows(lake, too_long, ingested_at)] if too_long else []
+        inserted = _keep(lake, read, {RUN: run_id, "slice": number}, ingested_at, more_rejected)
         unknown = read.unknown()
     ledger = [_ledger_row(file, read.counts, inserted[file.path], file in too_long, ingested_at) for file in files]
     record_files(lake, ledger, run_id=run_id)
     may_crash("recorded files")
     totals = {name: sum(row[name] for row in ledger) for name in ("lines", "inserted", "rejected", "blank")}
     return Ingested(files=len(files), unknown=unknown, **totals)
+
+
+def ingest_records(lake: Lake, lines: DataFrame, *, run_id: str, batch: int) -> Ingested:
+    """Insert what is new of the records of a stream.
+
+    Args:
+        lake: where the tables are, by the session of *lines*.
+        lines: ``value`` (string, the bytes of a line as they are), ``source`` (string, stream and shard) and ``bytes``.
+        run_id: names the run in the commits.
+        batch: its number in the run.
+    """
+    ingested_at = datetime.now(UTC)
+    with ExitStack() as until_done:
+        read = _read(lines, ingested_at, spread=1, until_done=until_done)
+        may_crash("parsed")
+        inserted = sum(_keep(lake, read, {RUN: run_id, "batch": batch}, ingested_at, []).values())
+        unknown = read.unknown()
+    of_all = {
+        name: sum(c[name] for part in read.counts for c in part.values()) for name in ("lines", "rejected", "blank")
+    }
+    return Ingested(inserted=inserted, unknown=unknown, **of_all)
+
+
+def _keep(
+    lake: Lake, read: _Read, says: Mapping[str, object], ingested_at: datetime, more_rejected: Sequence[DataFrame]
+) -> Counter[str]:
+    """Insert the events of *read*, and its lines that are none; return how many events were new, by source."""
+    inserted = Counter[str]()
+    for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
+        inserted += _insert(lake, part, counts, {**says, "part": which})
+    may_crash("inserted events")
+    rejected = [_rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
+    for rows in (*rejected, *more_rejected):
+        insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
+    may_crash("inserted rejected lines")
+    return inserted
 
 
 @dataclass(frozen=True)
@@ -135,16 +165,14 @@ class _Read:
         return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(lake: Lake, files: Sequence[RawFile], ingested_at: datetime, until_done: ExitStack) -> _Read:
-    spread = _tasks_per_cell(files)
-
+def _read(read: DataFrame, ingested_at: datetime, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
         rows = number_copies(parsed, spread=spread).persist()
         until_done.callback(rows.unpersist)
         return rows
 
-    lines = keep(parse(read_lines(lake.spark, files), ingested_at=ingested_at))
+    lines = keep(parse(read, ingested_at=ingested_at))
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):

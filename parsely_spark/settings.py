@@ -13,6 +13,7 @@ from datetime import datetime
 
 from parsely_spark.declaration import Settings, between, setting
 from parsely_spark.errors import SettingsError
+from parsely_spark.kinesis_settings import FollowSettings, check_endpoint
 from parsely_spark.places import (
     absolute,
     check_folder,
@@ -22,11 +23,6 @@ from parsely_spark.places import (
     is_within,
 )
 from parsely_spark.reporting import DepthSettings, ReportingSettings
-
-
-def _check_endpoint(where: str, url: str) -> None:
-    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
-        raise SettingsError(f"{where}={url!r} is not the address of a server; write http://host:port or https://host.")
 
 
 def _check_catalog(where: str, name: str) -> None:
@@ -61,7 +57,7 @@ class SparkSettings(Settings):
         default=None,
         metavar="URL",
         example="http://localhost:9000",
-        check=_check_endpoint,
+        check=check_endpoint,
     )
     verbose: bool = setting("show Spark's own log", default=False)
     # Of the settings file only: its table [spark], for credentials per bucket and whatever else Spark knows.
@@ -199,6 +195,11 @@ class BatchSettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamSettings(TablesSettings, SummarySettings, FollowSettings):
+    """What ``stream`` reads and writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RebuildSettings(TablesSettings, SummarySettings):
     """Which tables ``rebuild`` makes again."""
 
@@ -271,6 +272,7 @@ class DemoSettings(MadeUpSettings, SparkSettings):
 
 COMMANDS: dict[str, type[Settings]] = {
     "batch": BatchSettings,
+    "stream": StreamSettings,
     "rebuild": RebuildSettings,
     "verify": VerifySettings,
     "register": RegisterSettings,

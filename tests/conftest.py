@@ -23,16 +23,14 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
-# Processes that tests start live for a minute, which is too short for the JVM's second compiler to pay for itself: with
-# the first alone, a run that finds nothing new takes 19 s instead of 25. The session below lives long, and goes without.
-BRIEF = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
-os.environ["JAVA_TOOL_OPTIONS"] = BRIEF
-
 SMALL = (
     ("spark.master", "local[2]"),
     ("spark.driver.memory", "3g"),
     ("spark.sql.shuffle.partitions", "2"),
     ("spark.default.parallelism", "2"),
+    # Kinesis is asked by Python workers, and boto3 signs, whoever answers.
+    ("spark.executorEnv.AWS_ACCESS_KEY_ID", "test"),
+    ("spark.executorEnv.AWS_SECRET_ACCESS_KEY", "test"),
 )
 
 
@@ -51,9 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The one session of the process, made as the program makes its own."""
-    del os.environ["JAVA_TOOL_OPTIONS"]
     session = get_session("tests", SparkSettings(spark=SMALL))
-    os.environ["JAVA_TOOL_OPTIONS"] = BRIEF
     yield session
     session.stop()
 

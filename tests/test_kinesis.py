@@ -12,11 +12,11 @@ import pytest
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 
 from parsely_spark.errors import SettingsError, SourceError
+from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.sources.kinesis import client
 from parsely_spark.sources.kinesis.client import KinesisStream
 from parsely_spark.sources.kinesis.kpl import MAGIC, records_of
 from parsely_spark.sources.kinesis.offsets import Offset, ranges
-from parsely_spark.sources.kinesis.options import Options
 from parsely_spark.sources.kinesis.planning import GapError, Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
 from parsely_spark.sources.kinesis.stream import Record
@@ -48,7 +48,7 @@ class Reader:
 
     def __init__(self, kinesis: FakeKinesis, *, most: Slice | None = None, **options: str) -> None:
         given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url, "spacing_ms": "1", "retry_s": "5"}
-        self.options = Options.of(given | options)
+        self.options = KinesisSettings.of_options(given | options)
         self.most = most or Slice()
         self.offset = Offset(stream="s")
         self.data: list[bytes] = []
@@ -221,6 +221,7 @@ def test_records_that_the_stream_let_go_of_are_an_error_that_says_which_hours_he
 
 def test_silence_is_no_gap(kinesis: FakeKinesis) -> None:
     """While somebody looks; and not if the last record that was read is still there."""
+    kinesis.walk_ms = 12 * HOUR_MS
     reader = Reader(kinesis)
     kinesis.put("s", *numbered(0, 5))
     reader.drain()
@@ -330,13 +331,13 @@ def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
             "start='yesterday' is no start; give trim_horizon, latest or an instant",
         ),
         ({"stream": "s", "start": "2026-01-14T12:00:00"}, "an instant with its zone"),
-        ({"stream": "s", "slice_mib": "0"}, "slice_mib='0' is no whole number above 0"),
+        ({"stream": "s", "shard_mib": "0"}, "shard_mib=0 is less than 1"),
         ({"stream": "s", "on_gap": "skip"}, "on_gap='skip' is neither fail nor heal-later"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(given: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError) as error:
-        Options.of(given)
+        KinesisSettings.of_options(given)
     assert said in str(error.value)
 
 

@@ -76,11 +76,4 @@ def test_any_split_order_and_repetition_ends_in_the_tables_of_one_run_and_of_the
         assert rows_of(parts, table) == rows_of(whole, table), table
         assert readable(parts, table) == as_text(wanted[table]), table
     assert run_verify(parts, QUIET).is_right
-    print(
-        "SIZES",
-        expected.lines,
-        len(expected.events),
-        {table: len(rows) for table, rows in wanted.items()},
-        sum(r["session_source"] == "idle" for r in wanted["sessions"]),
-    )
     shutil.rmtree(folder)

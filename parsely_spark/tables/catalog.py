@@ -136,7 +136,7 @@ INGESTED_FILES = TableSpec(
 
 RUNS = TableSpec(
     name="runs",
-    grain="one row per run of a job that takes in raw events",
+    grain="one row per run of `batch`, and per minute of one of `stream`",
     columns=(
         TableColumn("run_id", "string", "Names the run"),
         TableColumn("job", "string", "Its command"),
@@ -151,6 +151,19 @@ RUNS = TableSpec(
             "unknown_fields", "array<string>", "Fields that the schema does not know; their values are rescued"
         ),
         TableColumn("events_version", "bigint", "Version of events at its end"),
+        TableColumn(
+            "lag_ms", "bigint", "How far behind the newest record of its stream it was at its end, ms; null for files"
+        ),
+        TableColumn(
+            "batches",
+            "array<struct<number:bigint,ended_at:timestamp,lines:bigint,bytes:bigint,lag_ms:bigint,took_ms:bigint>>",
+            "The batches of a stream that the row is about",
+        ),
+        TableColumn(
+            "gaps",
+            "array<struct<shard:string,since:timestamp,until:timestamp>>",
+            "Times of which the stream may have lost records before they were read; the raw events in files heal them",
+        ),
         TableColumn("rows_touched", "map<string,bigint>", "Rows inserted or changed, by derived table"),
         TableColumn("version", "string", "Version of parsely_spark"),
         TableColumn("date", "date", "UTC date of started_at"),

@@ -14,7 +14,7 @@ from parsely_spark.sources.kinesis.stream import About, ExpiredIteratorError, Pa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from parsely_spark.sources.kinesis.options import Options
+    from parsely_spark.kinesis_settings import KinesisSettings
     from parsely_spark.sources.kinesis.stream import Position
 
 _THROTTLES = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException")
@@ -30,7 +30,7 @@ class KinesisStream:
         options: which, and how to read it.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: KinesisSettings) -> None:
         self.name = options.stream
         self._options = options
         self._client = _client(options)
@@ -160,7 +160,7 @@ class _Pace:
         time.sleep(at - now)
 
 
-def _client(options: Options) -> Any:
+def _client(options: KinesisSettings) -> Any:
     import boto3
     from botocore.config import Config
 

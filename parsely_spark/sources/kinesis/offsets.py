@@ -123,7 +123,7 @@ def ranges(start: Offset, end: Offset) -> list[Range]:
         gap = place.gap_ms if place.gap_ms != before.gap_ms else None
         if place.end == before.end and gap is None:
             continue
-        follows = before.end is not None and gap is None
+        follows = before.end is not None and place.first == before.first
         found.append(
             Range(
                 stream=end.stream,

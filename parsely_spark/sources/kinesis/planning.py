@@ -117,21 +117,36 @@ class Planner:
             return place
         if shard is None:  # it expired before it was read to its end
             return replace(self._over_gap(name, place, about), closed=True)
-        horizon_ms = self.stream.now_ms() - about.retention_ms
-        begin = Position("after", place.end) if place.end else _since(place.since_ms)
-        if 0 < place.known_ms < horizon_ms + _HORIZON_SLACK_MS and not self._still_holds(name, place):
-            place, begin = self._over_gap(name, place, about), HORIZON
+        place, begin = self._begin(name, place, about)
         look = self._look(name, place, begin)
+        if look.record is not None and place.end is not None and int(look.record.sequence) <= int(place.end):
+            # Held to the last moment, and the iterator behind it has expired.
+            begin = Position("after", place.end)
+            look = self._look(name, place, begin)
         if look.record is None:
             return self._with_nothing(place, look, about)
         if self.until_ms is not None and look.record.arrived_ms > self.until_ms:
             return place
         return self._with_records(shard, place, begin, look, most)
 
-    def _still_holds(self, shard: str, place: Place) -> bool:
-        """Whether the shard holds records up to the last that was planned, so that none after it can be gone."""
-        oldest = self._look(shard, place, HORIZON, may_remember=False).record
-        return oldest is not None and place.end is not None and int(oldest.sequence) <= int(place.end)
+    def _begin(self, shard: str, place: Place, about: About) -> tuple[Place, Position]:
+        """Where the next batch of *shard* begins, and its place, over a gap if need be."""
+        oldest_ms = self.stream.now_ms() - about.retention_ms + _HORIZON_SLACK_MS
+        if place.end is None:
+            begin, is_held = _since(place.since_ms), place.known_ms == 0 or place.known_ms >= oldest_ms
+        else:
+            begin, is_held = Position("after", place.end), place.end_ms >= oldest_ms
+        if is_held or (place.end is not None and self._still_holds(shard, place.end)):
+            return place, begin
+        # Behind a record that is gone AWS gives nothing, for ever. What it still holds is newer than that record.
+        return place if place.known_ms >= oldest_ms else self._over_gap(shard, place, about), HORIZON
+
+    def _still_holds(self, shard: str, sequence: str) -> bool:
+        """Whether the shard holds records up to *sequence*, so that none after it can be gone."""
+        if self._live.get(shard, ("", ""))[0] == sequence:  # somebody has looked all the time
+            return False
+        oldest = self._first(shard, HORIZON)
+        return oldest is not None and int(oldest.sequence) <= int(sequence)
 
     def _over_gap(self, shard: str, place: Place, about: About) -> Place:
         since_ms = place.known_ms
@@ -190,14 +205,14 @@ class Planner:
         by_bytes = max(_FIRST_LOOK_BACK_MS, int(most.bytes / bytes_per_ms)) if bytes_per_ms else None
         return min((ms for ms in (most.ms, by_bytes) if ms is not None), default=None)
 
-    def _look(self, shard: str, place: Place, begin: Position, *, may_remember: bool = True) -> _Look:
-        """What lies first behind *begin*, which is that of *place* if an iterator for it may be remembered."""
-        behind, live = self._live.pop(shard, (None, None)) if may_remember else (None, None)
+    def _look(self, shard: str, place: Place, begin: Position) -> _Look:
+        """What lies first from *begin* on, where the next batch after *place* begins."""
+        behind, live = self._live.pop(shard, (None, None))
         try:
             look = self._look_from(shard, begin, live if behind == place.end else None)
         except ExpiredIteratorError:
             look = self._look_from(shard, begin, None)
-        if may_remember and look.record is None and look.next is not None:
+        if look.record is None and look.next is not None:
             self._live[shard] = (place.end, look.next)
         return look
 

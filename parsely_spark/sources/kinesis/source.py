@@ -7,15 +7,14 @@ are made where they are used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
+from parsely_spark.kinesis_settings import OURS, KinesisSettings
 from parsely_spark.sources.kinesis.kpl import records_of
 from parsely_spark.sources.kinesis.offsets import Offset, Range, ranges
-from parsely_spark.sources.kinesis.options import Options
 from parsely_spark.sources.kinesis.planning import Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
 
@@ -38,7 +37,6 @@ except ImportError:
 else:
     HAS_LIMITS = True
 
-SHORT_NAME = "parsely-kinesis"
 SCHEMA = (
     "stream string, shard_id string, sequence_number string, sub_sequence int, partition_key string, "
     "arrived_at timestamp, behind_ms bigint, data binary, gap_since timestamp, gap_until timestamp"
@@ -53,21 +51,20 @@ class ParselyKinesis(DataSource):
     the record came with); data (the bytes as sent). A row with gap_since and gap_until and no data tells of a time
     whose records may have gone unread, which the option ``on_gap`` lets the query go over.
 
-    Options: those of `Options`.
+    Options: those of `KinesisSettings`.
     """
 
     @classmethod
     def name(cls) -> str:
-        return SHORT_NAME
+        return OURS
 
     def schema(self) -> str:
         return SCHEMA
 
     def streamReader(self, schema: Any) -> KinesisReader:  # Spark's name
-        return KinesisReader(Options.of(self.options))
+        return KinesisReader(KinesisSettings.of_options(self.options))
 
 
-@dataclass
 class Task(InputPartition):
     """What one task reads."""
 
@@ -78,7 +75,7 @@ class Task(InputPartition):
 class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
     """Plans and reads; see the module."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: KinesisSettings) -> None:
         self._options = options
         self._planner: Planner | None = None
         self._reached: Offset | None = None  # for releases that do not say where a batch begins
@@ -94,13 +91,13 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
 
     def getDefaultReadLimit(self) -> ReadLimit:
         """Slices, unless Spark says that all is wanted at once."""
-        return ReadMaxBytes(self._options.slice_mib * 2**20)
+        return ReadMaxBytes(self._options.shard_mib * 2**20)
 
     def latestOffset(self, start: dict[str, Any] | None = None, limit: ReadLimit | None = None) -> dict[str, Any]:
         """Where the next batch ends."""
         begin = Offset.of_json(start) if start else self._reached or Offset(stream=self._options.stream)
         is_sliced = not (HAS_LIMITS and isinstance(limit, ReadAllAvailable))
-        most = Slice(ms=self._options.slice_s * 1000, bytes=self._options.slice_mib * 2**20) if is_sliced else Slice()
+        most = Slice(ms=self._options.shard_s * 1000, bytes=self._options.shard_mib * 2**20) if is_sliced else Slice()
         self._reached = self._plans().next(begin, most)
         return self._reached.to_json()
 
@@ -128,7 +125,7 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         return self._planner
 
 
-def _connect(options: Options) -> KinesisStream:
+def _connect(options: KinesisSettings) -> KinesisStream:
     from parsely_spark.sources.kinesis.client import KinesisStream
 
     return KinesisStream(options)

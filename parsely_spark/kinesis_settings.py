@@ -1,0 +1,175 @@
+"""How a Kinesis stream is read: settings of ``stream``, and the options of the data source ``parsely-kinesis``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from parsely_spark.declaration import Settings, between, declared, setting, type_of
+from parsely_spark.errors import SettingsError
+from parsely_spark.places import check_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The data sources that can read a stream: ours, EMR's connector and Databricks' own.
+READERS = OURS, OF_EMR, OF_DATABRICKS = "parsely-kinesis", "aws-kinesis", "databricks"
+_GAPS = ("fail", "heal-later")
+
+
+def _check_stream(where: str, name: str) -> None:
+    if not re.fullmatch(r"[\w.-]{1,128}|arn:[\w-]+:kinesis:[\w-]+:\d{12}:stream/[\w.-]{1,128}", name, re.ASCII):
+        raise SettingsError(f"{where}={name!r} is no name and no ARN of a stream; give one of them.")
+
+
+def _check_start(where: str, text: str) -> None:
+    if text in ("trim_horizon", "latest"):
+        return
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise SettingsError(
+            f"{where}={text!r} is no start; give trim_horizon, latest or an instant with its zone, such as "
+            "2026-01-14T12:00:00Z."
+        )
+
+
+def _check_gap(where: str, text: str) -> None:
+    if text not in _GAPS:
+        raise SettingsError(f"{where}={text!r} is neither {' nor '.join(_GAPS)}; give one of them.")
+
+
+def _check_reader(where: str, name: str) -> None:
+    if name not in READERS:
+        raise SettingsError(f"{where}={name!r} is no reader; give one of {', '.join(READERS)}.")
+
+
+def check_endpoint(where: str, url: str) -> None:
+    """Refuse what is not the address of a server."""
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+        raise SettingsError(f"{where}={url!r} is not the address of a server; write http://host:port or https://host.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KinesisSettings(Settings):
+    """What to read, and how."""
+
+    stream: str = setting(
+        "the Kinesis stream: its name or ARN", metavar="NAME", example="parsely-dw-example-com", check=_check_stream
+    )
+    region: str | None = setting(
+        "AWS region of the stream; that of the ARN, or what AWS tools find, by default",
+        default=None,
+        metavar="REGION",
+        example="us-east-1",
+    )
+    endpoint_url: str | None = setting(
+        "address of another Kinesis than AWS's",
+        default=None,
+        metavar="URL",
+        example="http://localhost:4567",
+        check=check_endpoint,
+    )
+    role_arn: str | None = setting(
+        "role to assume for reading, as where the stream is in another account",
+        default=None,
+        metavar="ARN",
+        example="arn:aws:iam::123456789012:role/reader",
+    )
+    start: str = setting(
+        "where to begin without a checkpoint: trim_horizon, latest or an instant with its zone",
+        default="trim_horizon",
+        metavar="START",
+        check=_check_start,
+    )
+    shard_s: int = setting(
+        "seconds of arrival that a batch takes of one shard at most", default=600, metavar="S", check=between(1)
+    )
+    shard_mib: int = setting("MiB of data, likewise, about", default=64, metavar="N", check=between(1))
+    spacing_ms: int = setting(
+        "ms between two calls for one shard; AWS takes five a second from all readers together",
+        default=250,
+        metavar="MS",
+        check=between(1, 60_000),
+    )
+    retry_s: int = setting(
+        "seconds for which a call that AWS refuses because of its rate, or that fails on the way, is made again",
+        default=120,
+        metavar="S",
+        check=between(1),
+    )
+    on_gap: str = setting(
+        "where the stream may have lost records before they were read: fail, or heal-later, which goes on and notes it",
+        default="fail",
+        metavar="WHAT",
+        check=_check_gap,
+    )
+
+    @classmethod
+    def of_options(cls, given: Mapping[str, str]) -> KinesisSettings:
+        """Settings from what ``.option()`` was given; names in any case.
+
+        Raises:
+            SettingsError: if one is unknown, missing or wrong.
+        """
+        kinds = {name: type_of(cls, name) for name in declared(cls)}
+        texts = {name.lower(): text for name, text in given.items()}
+        if unknown := sorted(texts.keys() - kinds.keys()):
+            raise SettingsError(f"parsely-kinesis has no option {unknown[0]}; there are {', '.join(kinds)}.")
+        if "stream" not in texts:
+            raise SettingsError("parsely-kinesis was given no option stream; give the stream's name or ARN.")
+        for name, text in texts.items():
+            if kinds[name] is int and not re.fullmatch(r"\d{1,9}", text):
+                raise SettingsError(f"{name}={text!r} is no whole number; give one.")
+        values: dict[str, Any] = {name: int(text) if kinds[name] is int else text for name, text in texts.items()}
+        return cls(**values)
+
+    @property
+    def begin(self) -> str | int:
+        """`start` as the planner takes it: ``horizon``, ``latest`` or epoch ms."""
+        if self.start in ("trim_horizon", "latest"):
+            return self.start.removeprefix("trim_")
+        return round(datetime.fromisoformat(self.start).timestamp() * 1000)
+
+    @property
+    def name_or_arn(self) -> dict[str, str]:
+        """How AWS's requests name the stream."""
+        return {"StreamARN" if self.stream.startswith("arn:") else "StreamName": self.stream}
+
+    @property
+    def region_of_arn(self) -> str | None:
+        """The region that the stream's ARN names; None for a name."""
+        match = re.match(r"arn:[^:]*:kinesis:([^:]+):", self.stream)
+        return match[1] if match else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowSettings(KinesisSettings):
+    """How a stream is followed."""
+
+    checkpoint: str = setting(
+        "folder in which Spark notes how far it is; one for each stream and lake",
+        metavar="URI",
+        example="s3a://example-lake/parsely/_checkpoints/stream",
+        check=check_uri,
+    )
+    reader: str = setting(
+        f"data source to read with: {', '.join(READERS)}; the last two are those of EMR and Databricks",
+        default=OURS,
+        metavar="NAME",
+        check=_check_reader,
+    )
+    trigger_s: int = setting(
+        "seconds from the begin of a batch to that of the next", default=10, metavar="S", check=between(1)
+    )
+    fold_every_s: int = setting(
+        "seconds after which the derived tables are brought up to date again; events come with every batch",
+        default=60,
+        metavar="S",
+        check=between(0, 86_400),
+    )
+    available_now: bool = setting("end with what is in the stream by now", default=False)

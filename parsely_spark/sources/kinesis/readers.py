@@ -1,0 +1,121 @@
+"""The data sources that can read a Kinesis stream: ours, and those of the platforms, each by its own words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from parsely_spark.declaration import declared
+from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, OURS, KinesisSettings
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+
+_INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A data source.
+
+    Attributes:
+        format: its name to Spark.
+        options: what `.option()` is given.
+    """
+
+    format: str
+    options: dict[str, str]
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The stream as the source gives it."""
+        if self.format == OURS:
+            from parsely_spark.sources.kinesis.source import ParselyKinesis
+
+            spark.dataSource.register(ParselyKinesis)
+        return spark.readStream.format(self.format).options(**self.options).load()
+
+    def records(self, rows: DataFrame) -> DataFrame:
+        """What the source gave, by the same names whichever it is.
+
+        Returns:
+            ``stream`` and ``shard`` (string), ``arrived_at`` (timestamp), ``behind_ms`` (bigint), ``data`` (binary),
+            ``gap_since`` and ``gap_until`` (timestamp); null where the source does not tell.
+        """
+        given = {
+            OURS: {name: name for name in ("stream", "arrived_at", "behind_ms", "gap_since", "gap_until")}
+            | {"shard": "shard_id"},
+            OF_EMR: {"stream": "streamName", "arrived_at": "approximateArrivalTimestamp"},
+            "kinesis": {"stream": "stream", "shard": "shardId", "arrived_at": "approximateArrivalTimestamp"},
+        }[self.format]
+        types = {"stream": "string", "shard": "string", "arrived_at": "timestamp", "behind_ms": "bigint"}
+        types |= {"gap_since": "timestamp", "gap_until": "timestamp"}
+
+        def column(name: str) -> Column:
+            return (F.col(given[name]) if name in given else F.lit(None)).cast(types[name]).alias(name)
+
+        return rows.select(*[column(name) for name in types], "data")
+
+
+def reader_of(which: str, options: KinesisSettings) -> Reader:
+    """The reader *which*, told what *options* say in its own words."""
+    return {OURS: _ours, OF_EMR: _of_emr, OF_DATABRICKS: _of_databricks}[which](options)
+
+
+def _ours(options: KinesisSettings) -> Reader:
+    given = {name: getattr(options, name) for name in declared(KinesisSettings)}
+    return Reader(format=OURS, options={name: str(of) for name, of in given.items() if of is not None})
+
+
+def _of_emr(options: KinesisSettings) -> Reader:
+    """The connector of EMR, by its README; it takes names and no ARNs."""
+    region = options.region or options.region_of_arn
+    words = {
+        "kinesis.streamName": options.stream.rpartition("/")[2],
+        "kinesis.region": region,
+        "kinesis.endpointUrl": options.endpoint_url or (f"https://kinesis.{region}.amazonaws.com" if region else None),
+        "kinesis.consumerType": "GetRecords",
+        "kinesis.startingPosition": _position(options, "AT_TIMESTAMP {}"),
+        "kinesis.failOnDataLoss": str(options.on_gap == "fail").lower(),
+        "kinesis.stsRoleArn": options.role_arn,
+    }
+    return Reader(format=OF_EMR, options={name: of for name, of in words.items() if of is not None})
+
+
+def _of_databricks(options: KinesisSettings) -> Reader:
+    position = _position(options, "{}").lower()
+    if position not in ("trim_horizon", "latest"):
+        position = json.dumps({"at_timestamp": position.upper(), "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"})
+    words = {
+        "streamARN" if options.stream.startswith("arn:") else "streamName": options.stream,
+        "region": options.region or options.region_of_arn,
+        "endpoint": options.endpoint_url,
+        "initialPosition": position,
+        "roleArn": options.role_arn,
+    }
+    return Reader(format="kinesis", options={name: of for name, of in words.items() if of is not None})
+
+
+def _position(options: KinesisSettings, instant: str) -> str:
+    begin = options.begin
+    if isinstance(begin, int):
+        return instant.format(datetime.fromtimestamp(begin / 1000, UTC).strftime(_INSTANT))
+    return options.start.upper()
+
+
+def lines_of(records: DataFrame) -> DataFrame:
+    """The lines of *records*: nearly always a record is one.
+
+    Returns:
+        ``value`` (string, the bytes as they are), ``source`` (string, stream and shard), ``bytes`` (bigint).
+    """
+    text = F.col("data").cast("string")
+    # What is no UTF-8 must stay as it is, so nothing is split that need not be.
+    lines = F.when(F.instr(text, "\n") > 0, F.split(text, "\n")).otherwise(F.array(text))
+    source = F.concat(F.lit("kinesis:"), F.concat_ws("/", "stream", "shard")).alias("source")
+    rows = records.where("data is not null").select(F.explode(lines).alias("value"), source)
+    return rows.withColumn("bytes", F.octet_length("value") + 1)

@@ -1,0 +1,185 @@
+"""A Kinesis stream becomes the tables that the same events in files become, once each, whatever happens on the way."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fake_kinesis import FakeKinesis, fake_kinesis
+from lakes import rows_of
+
+from parsely_spark.errors import SourceError
+from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, OURS, KinesisSettings
+from parsely_spark.pipelines.batch import Limits, run_batch
+from parsely_spark.pipelines.stream import Pace, Streamed, run_stream
+from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.progress import Progress
+from parsely_spark.sources.kinesis.readers import reader_of
+from parsely_spark.testing.generate import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+    from parsely_spark.tables.catalog import Lake
+
+QUIET = Progress(is_terminal=False)
+TABLES = ("sessions",)
+
+
+@pytest.fixture
+def kinesis() -> Iterator[FakeKinesis]:
+    """A server with a stream ``s`` of one shard."""
+    with fake_kinesis() as running:
+        running.create("s")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw events in files."""
+    folder = tmp_path_factory.mktemp("stream") / "bucket"
+    generate(folder, events=600, hours=3, seed=6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lines(bucket: Path) -> list[bytes]:
+    """The same as records, in the order of the files."""
+    files = sorted(bucket.rglob("*.gz"))
+    return [line for file in files for line in gzip.decompress(file.read_bytes()).split(b"\n") if line]
+
+
+def drain(lake: Lake, kinesis: FakeKinesis, checkpoint: Path, **options: str) -> Streamed:
+    """Take what is in the stream."""
+    given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url}
+    reader = reader_of(OURS, KinesisSettings.of_options(given | options))
+    return run_stream(lake, reader, QUIET, Pace(checkpoint=f"file:{checkpoint}", drains=True, tables=TABLES))
+
+
+def last_run(lake: Lake) -> dict[str, Any]:
+    """The newest row of ``runs``."""
+    return lake.read("runs").orderBy("ended_at", ascending=False).limit(1).collect()[0].asDict(recursive=True)
+
+
+def test_both_doors_lead_to_the_same_tables(
+    lake: Lake, kinesis: FakeKinesis, bucket: Path, lines: list[bytes], tmp_path: Path
+) -> None:
+    """Drained twice with records put in between, and a split; then the files bring nothing new."""
+    half = len(lines) // 2
+    kinesis.put("s", *lines[:half])
+    first = drain(lake, kinesis, tmp_path / "checkpoint")
+    assert first.lines == half
+    kinesis.split("s", kinesis.open_shards("s")[0])
+    kinesis.put("s", *lines[half:], b"", b"no event", lines[0] + b"\n" + lines[1])
+    second = drain(lake, kinesis, tmp_path / "checkpoint")
+    assert (second.lines, second.rejected, second.blank) == (len(lines) - half + 4, 1, 1)
+    assert drain(lake, kinesis, tmp_path / "checkpoint").lines == 0
+    assert kinesis.too_fast == []
+
+    of_files = run_batch(lake, [f"file:{bucket}"], QUIET, Limits(tables=TABLES))
+    assert (of_files.lines, of_files.inserted) == (len(lines), 0)
+    assert first.inserted + second.inserted == lake.read("events").count() == 600
+    assert run_verify(lake, QUIET, tables=TABLES).is_right
+
+
+def test_a_lost_checkpoint_changes_no_table(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """The stream is taken from its beginning again."""
+    kinesis.put("s", *lines[:200])
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    before = rows_of(lake, "events"), rows_of(lake, "sessions")
+    shutil.rmtree(tmp_path / "checkpoint")
+    again = drain(lake, kinesis, tmp_path / "checkpoint")
+    assert (again.lines, again.inserted, again.duplicate) == (200, 0, 200)
+    assert (rows_of(lake, "events"), rows_of(lake, "sessions")) == before
+
+
+def test_what_the_stream_lost_is_told_and_noted(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """An error first, by a sentence; then, if it is asked to go on, a row that says when."""
+    kinesis.put("s", *lines[:10])
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    kinesis.put("s", *lines[10:20])
+    kinesis.advance(25 * 3600)
+    kinesis.put("s", *lines[20:30])
+    with pytest.raises(SourceError, match=r"^s keeps records for 24 h, .*--on-gap heal-later, and run `parsely"):
+        drain(lake, kinesis, tmp_path / "checkpoint")
+    assert last_run(lake)["outcome"] == "failed"
+    went_on = drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
+    assert (went_on.lines, went_on.gaps) == (10, 1)
+    (gap,) = last_run(lake)["gaps"]
+    assert gap["since"] < gap["until"]
+
+
+def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path) -> None:
+    """How much, how long, how far behind."""
+    kinesis.put("s", *lines[:100])
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    row = last_run(lake)
+    assert (row["job"], row["outcome"], row["lines"], row["lag_ms"]) == ("stream", "done", 100, 0)
+    (batch,) = [batch for batch in row["batches"] if batch["lines"]]
+    assert batch["bytes"] == sum(map(len, lines[:100]))
+    assert 0 < batch["took_ms"] < 120_000
+
+
+@pytest.mark.parametrize(
+    ("which", "given", "options"),
+    [
+        (
+            OF_EMR,
+            {"stream": "s", "region": "us-east-1"},
+            {
+                "kinesis.streamName": "s",
+                "kinesis.region": "us-east-1",
+                "kinesis.endpointUrl": "https://kinesis.us-east-1.amazonaws.com",
+                "kinesis.consumerType": "GetRecords",
+                "kinesis.startingPosition": "TRIM_HORIZON",
+                "kinesis.failOnDataLoss": "true",
+            },
+        ),
+        (
+            OF_EMR,
+            {"stream": "arn:aws:kinesis:eu-west-1:123456789012:stream/s", "start": "2026-01-14T13:00:00+01:00"},
+            {
+                "kinesis.streamName": "s",
+                "kinesis.region": "eu-west-1",
+                "kinesis.endpointUrl": "https://kinesis.eu-west-1.amazonaws.com",
+                "kinesis.consumerType": "GetRecords",
+                "kinesis.startingPosition": "AT_TIMESTAMP 2026-01-14T12:00:00Z",
+                "kinesis.failOnDataLoss": "true",
+            },
+        ),
+        (
+            OF_DATABRICKS,
+            {"stream": "s", "region": "us-east-1", "start": "latest", "role_arn": "arn:aws:iam::1:role/r"},
+            {"streamName": "s", "region": "us-east-1", "initialPosition": "latest", "roleArn": "arn:aws:iam::1:role/r"},
+        ),
+    ],
+)
+def test_the_readers_of_the_platforms_are_told_in_their_own_words(
+    which: str, given: dict[str, str], options: dict[str, str]
+) -> None:
+    assert reader_of(which, KinesisSettings.of_options(given)).options == options
+
+
+@pytest.mark.parametrize("which", [OF_EMR, OF_DATABRICKS])
+def test_what_the_readers_of_the_platforms_give_is_taken(spark: SparkSession, which: str) -> None:
+    """By the columns of their documentation."""
+    columns = {
+        OF_EMR: "data binary, streamName string, partitionKey string, sequenceNumber string, "
+        "approximateArrivalTimestamp timestamp",
+        OF_DATABRICKS: "partitionKey string, data binary, stream string, shardId string, sequenceNumber string, "
+        "approximateArrivalTimestamp timestamp",
+    }[which]
+    nothing = spark.createDataFrame([], columns)
+    records = reader_of(which, KinesisSettings.of_options({"stream": "s", "region": "r"})).records(nothing)
+    assert records.columns == ["stream", "shard", "arrived_at", "behind_ms", "gap_since", "gap_until", "data"]
+    assert json.loads(records.select("data").schema.json())["fields"][0]["type"] == "binary"
