@@ -54,6 +54,9 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     # Without a locale of UTF-8 the JVM that starts here misses files whose names are not ASCII, and does not say so.
     if not locale.getencoding().upper().startswith("UTF"):
         os.environ["LC_ALL"] = "C.UTF-8"
+    if "PYSPARK_GATEWAY_PORT" not in os.environ and given.get("spark.master", "local").startswith("local"):
+        # Else workers take the first python3 of the path, which need not have what this one has.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder
     for key, value in chosen.items():
         builder = builder.config(key, value)
