@@ -152,16 +152,24 @@ def settings_page() -> str:
 
 
 def _setting_rows(command: str, kind: type[Settings]) -> Iterator[tuple[str, ...]]:
-    own = inspect.get_annotations(kind)
+    own = _own(command)
     for name, setting in declared(kind).items():
         flag = " ".join(filter(None, (flag_of(name), setting.metadata["metavar"])))
         yield (
             f"`{flag}`",
             f"`{variable_of(name)}`",
-            f"`{command}.{name}`" if setting.name in own else f"`{name}`",
+            f"`{command}.{name}`" if name in own else f"`{name}`",
             _default(setting),
             _with_code(setting.metadata["meaning"]),
         )
+
+
+def _own(command: str) -> list[str]:
+    """The settings that a command declares itself, and those that no other has."""
+    kind = COMMANDS[command]
+    others = {name for other, of in COMMANDS.items() if other != command for name in declared(of)}
+    its = inspect.get_annotations(kind)
+    return [name for name, setting in declared(kind).items() if setting.name in its or name not in others]
 
 
 def _default(setting: Setting) -> str:
@@ -172,10 +180,7 @@ def _default(setting: Setting) -> str:
 
 def example_settings() -> str:
     """A settings file with every setting switched off: those that commands share, then each command's own."""
-    own = {
-        command: [name for name, setting in declared(kind).items() if setting.name in inspect.get_annotations(kind)]
-        for command, kind in COMMANDS.items()
-    }
+    own = {command: _own(command) for command in COMMANDS}
     shared = {
         name: setting
         for command, kind in COMMANDS.items()
