@@ -158,7 +158,7 @@ class FollowSettings(KinesisSettings):
         check=check_uri,
     )
     reader: str = setting(
-        f"data source to read with: {', '.join(READERS)}; the last two are those of EMR and Databricks",
+        "who reads: we by default, or as aws-kinesis EMR's connector, or databricks",
         default=OURS,
         metavar="NAME",
         check=_check_reader,
