@@ -75,8 +75,7 @@ def stream(settings: StreamSettings) -> None:
 
     _check_tables(settings)
     if settings.reader == OURS:
-        _find("boto3", "parsely-spark[kinesis]")
-        _find("pyarrow", "parsely-spark[kinesis]")
+        _find(("boto3", "pyarrow"), "`pip install 'parsely-spark[kinesis]'` brings what reads Kinesis.")
     spark = _open_session("stream", settings)
     pace = Pace(
         checkpoint=absolute(settings.checkpoint),
@@ -196,17 +195,17 @@ def _check_tables(settings: TablesSettings) -> None:
 
 
 def _find_spark() -> None:
-    for module in ("pyspark", "delta"):
+    way_out = (
+        "on a machine of your own `pip install 'parsely-spark[local]'`, on a cluster submit with Delta's `--packages`, "
+        "which bring both of its halves."
+    )
+    _find(("pyspark", "delta"), way_out)
+
+
+def _find(modules: tuple[str, ...], way_out: str) -> None:
+    for module in modules:
         if find_spec(module) is None:
-            raise SettingsError(
-                f"Python has no package {module}; on a machine of your own `pip install 'parsely-spark[local]'`, on a "
-                "cluster submit with Delta's `--packages`, which bring both of its halves."
-            )
-
-
-def _find(module: str, extra: str) -> None:
-    if find_spec(module) is None:
-        raise SettingsError(f"Python has no package {module}, which reads Kinesis; `pip install '{extra}'` brings it.")
+            raise SettingsError(f"Python has no package {module}; {way_out}")
 
 
 def _open_session(command: str, settings: SparkSettings) -> SparkSession:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parsely_spark.declaration import Settings, between, declared, setting, type_of
 from parsely_spark.errors import SettingsError
-from parsely_spark.places import check_uri
+from parsely_spark.places import check_endpoint, check_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +46,6 @@ def _check_gap(where: str, text: str) -> None:
 def _check_reader(where: str, name: str) -> None:
     if name not in READERS:
         raise SettingsError(f"{where}={name!r} is no reader; give one of {', '.join(READERS)}.")
-
-
-def check_endpoint(where: str, url: str) -> None:
-    """Refuse what is not the address of a server."""
-    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
-        raise SettingsError(f"{where}={url!r} is not the address of a server; write http://host:port or https://host.")
 
 
 @dataclass(frozen=True, kw_only=True)

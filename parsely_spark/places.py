@@ -68,6 +68,12 @@ def check_uri(where: str, uri: str) -> None:
             )
 
 
+def check_endpoint(where: str, url: str) -> None:
+    """Refuse what is not the address of a server."""
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", url):
+        raise SettingsError(f"{where}={url!r} is not the address of a server; write http://host:port or https://host.")
+
+
 def check_folder(where: str, uri: str) -> None:
     """Refuse a *uri* that is no folder and cannot become one."""
     check_uri(where, uri)

@@ -13,9 +13,10 @@ from datetime import datetime
 
 from parsely_spark.declaration import Settings, between, setting
 from parsely_spark.errors import SettingsError
-from parsely_spark.kinesis_settings import FollowSettings, check_endpoint
+from parsely_spark.kinesis_settings import FollowSettings
 from parsely_spark.places import (
     absolute,
+    check_endpoint,
     check_folder,
     check_local_folder,
     check_new_bucket,

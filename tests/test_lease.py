@@ -161,6 +161,7 @@ class Store:
         self.text, self.version = "free".ljust(32), 0
         self.looks_at_conditions = True
         self.unanswered: set[int] = set()  # the numbers of the writes that come through without an answer
+        self.changes = 0  # how often it is renewed between the request for its tag and the one for its text
         for name in ("write_object", "read_object", "look_at_object"):
             monkeypatch.setattr(lease, name, getattr(self, name))
         monkeypatch.setattr(lease, "_PROVEN", set())
@@ -174,7 +175,8 @@ class Store:
         return True
 
     def read_object(self, spark: SparkSession, uri: str) -> str:
-        return self.text
+        self.changes -= 1
+        return "" if self.changes >= 0 else self.text
 
     def look_at_object(self, spark: SparkSession, uri: str) -> Version:
         return Version(str(self.version), len(self.text))
@@ -185,6 +187,16 @@ def test_a_storage_that_does_not_look_at_conditions_is_refused(lake: Lake, monke
     with pytest.raises(LakeError, match="does not know conditional writes"), lease.turn_to_write(lake, "new"):
         pass
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lease")]
+
+
+def test_a_holder_is_named_also_when_it_renews_its_turn_at_that_moment(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(monkeypatch)
+    store.text, store.changes = '{"holder": "x", "host": "there", "process": 7, "writes": 1}', 3
+    monkeypatch.setattr(lease, "LONGEST_WAIT_S", 0.0)
+    with pytest.raises(LakeError, match="process 7 on there has kept"), lease.turn_to_write(lake, "new"):
+        pass
 
 
 def test_a_renewal_that_is_not_answered_loses_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import LakeError, ParselySparkError, SourceError
-from parsely_spark.ingest import MOST_NAMED, ingest_records
+from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
 from parsely_spark.sources.kinesis.readers import lines_of
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 _LOOK_S = 0.5  # how soon an end is noticed
+_COUNTS = ("lines", "inserted", "duplicate", "rejected", "blank")
 _RECORD_EVERY_S = 60.0  # a row of runs for each batch would be thousands of commits a day
 
 
@@ -66,14 +67,11 @@ class Batch:
 
     number: int
     ended_at: datetime
-    lines: int = 0
-    inserted: int = 0
-    rejected: int = 0
-    blank: int = 0
+    records: int = 0
     bytes: int = 0
     lag_ms: int | None = None
     took_ms: int = 0
-    unknown: frozenset[str] = frozenset()
+    took: Ingested = field(default_factory=Ingested)
     gaps: list[tuple[str, datetime, datetime]] = field(default_factory=list)
 
 
@@ -169,11 +167,9 @@ class _Run:
             batches, self._unrecorded = self._unrecorded, []
             touched, self._touched = self._touched, {}
         now = datetime.now(UTC)
-        sums = {
-            name: sum(getattr(batch, name) for batch in batches) for name in ("lines", "inserted", "rejected", "blank")
-        }
+        sums = {name: sum(getattr(batch.took, name) for batch in batches) for name in _COUNTS}
         gaps = [gap for batch in batches for gap in batch.gaps]
-        unknown = sorted({name for batch in batches for name in batch.unknown})[:MOST_NAMED]
+        unknown = sorted({name for batch in batches for name in batch.took.unknown})[:MOST_NAMED]
         row: dict[str, Any] = {
             **sums,
             "run_id": self.summary.run_id,
@@ -182,10 +178,9 @@ class _Run:
             "ended_at": now,
             "outcome": outcome,
             "error": error,
-            "duplicate": sums["lines"] - sums["inserted"] - sums["rejected"] - sums["blank"],
             "unknown_fields": unknown,
             "lag_ms": batches[-1].lag_ms if batches else None,
-            "batches": [(b.number, b.ended_at, b.lines, b.bytes, b.lag_ms, b.took_ms) for b in batches],
+            "batches": [(b.number, b.ended_at, b.took.lines, b.bytes, b.lag_ms, b.took_ms) for b in batches],
             "gaps": gaps,
             "rows_touched": touched,
             "version": __version__,
@@ -210,12 +205,10 @@ class _Run:
         records = self.reader.records(rows).persist()  # asked twice: what it is, and what is in it
         try:
             batch = _seen(records, number)
-            if batch.lines or batch.gaps:
+            if batch.records:
                 lake = replace(self.lake, spark=rows.sparkSession)
                 with storage_errors(LakeError, self.lake.place):
-                    took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
-                for name in ("lines", "inserted", "rejected", "blank", "unknown"):
-                    setattr(batch, name, getattr(took, name))
+                    batch.took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
         except ParselySparkError as error:
             self._failed = error
             raise
@@ -228,14 +221,11 @@ class _Run:
         with self._lock:
             self.summary.batches += 1
             self._unrecorded.append(batch)
-            for name in ("lines", "inserted", "rejected", "blank"):
-                setattr(self.summary, name, getattr(self.summary, name) + getattr(batch, name))
-            self.summary.duplicate = (
-                self.summary.lines - self.summary.inserted - self.summary.rejected - self.summary.blank
-            )
+            for name in _COUNTS:
+                setattr(self.summary, name, getattr(self.summary, name) + getattr(batch.took, name))
             self.summary.gaps += len(batch.gaps)
-            self._has_new |= batch.inserted > 0
-        if batch.lines or batch.gaps:
+            self._has_new |= batch.took.inserted > 0
+        if batch.records or batch.gaps:
             self.progress.say(_said(batch))
 
     def _fold(self) -> None:
@@ -270,7 +260,7 @@ def _seen(records: DataFrame, number: int) -> Batch:
     return Batch(
         number=number,
         ended_at=now,
-        lines=sum(row["records"] for row in rows),
+        records=sum(row["records"] for row in rows),
         bytes=sum(row["bytes"] or 0 for row in rows),
         lag_ms=max(lags, default=None),
         gaps=[(row["shard"], gap["gap_since"], gap["gap_until"]) for row in rows for gap in row["gaps"]],
@@ -279,9 +269,9 @@ def _seen(records: DataFrame, number: int) -> Batch:
 
 def _said(batch: Batch) -> str:
     gaps = "".join(f"; of {shard}, {since} to {until} may be lost to it" for shard, since, until in batch.gaps)
-    per_s = batch.lines * 1000 // max(1, batch.took_ms)
+    per_s = batch.took.lines * 1000 // max(1, batch.took_ms)
     return (
-        f"batch {batch.number}: {batch.lines:,} lines, {batch.inserted:,} new, {batch.took_ms / 1000:.1f} s, "
+        f"batch {batch.number}: {batch.took.lines:,} lines, {batch.took.inserted:,} new, {batch.took_ms / 1000:.1f} s, "
         f"{per_s:,}/s, {(batch.lag_ms or 0) / 1000:.1f} s behind{gaps}"
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.errors import SourceError
 from parsely_spark.sources.kinesis.offsets import Offset, Place
-from parsely_spark.sources.kinesis.stream import HORIZON, ExpiredIteratorError, Position
+from parsely_spark.sources.kinesis.stream import HORIZON, HORIZON_SLACK_MS, ExpiredIteratorError, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,7 @@ _SAMPLE = 500  # records by which the density of a shard is judged
 _SHARDS_AT_ONCE = 16
 # A shard where nothing comes is noted as quiet this often: an empty batch each time, but it tells silence from a gap.
 _QUIET_PARTS = 24
-_HORIZON_SLACK_MS = 60_000  # how much earlier than the retention says records are taken to be gone
-_GAP_SLACK_MS = 600_000  # and how much later a gap is said to end, so that what follows is found in time
+_GAP_SLACK_MS = 600_000  # how much later than the horizon a gap is said to end, so that what follows is found in time
 _MOST_STUCK = 50  # pages
 _HOUR_MS = 3_600_000
 
@@ -104,7 +103,7 @@ class Planner:
         seen_ms = min((place.known_ms for place in known.values() if not place.closed), default=0)
         known |= {shard: Place(quiet_ms=seen_ms) for shard in listed if shard not in known}
         with ThreadPoolExecutor(_SHARDS_AT_ONCE) as threads:
-            planned = threads.map(lambda shard: self._plan(shard, listed.get(shard), known[shard], most, about), known)
+            planned = threads.map(lambda shard: self._plan(shard, listed.get(shard), known[shard], most), known)
             return replace(start, shards=dict(zip(known, planned, strict=True)))
 
     def _start_ms(self) -> int:
@@ -112,26 +111,30 @@ class Planner:
             return self.stream.now_ms()
         return 0 if self.start == "horizon" else int(self.start)
 
-    def _plan(self, name: str, shard: Shard | None, place: Place, most: Slice, about: About) -> Place:
+    def _horizon_ms(self) -> int:
+        """From when on the stream holds records."""
+        return self.stream.now_ms() - self._retention_ms
+
+    def _plan(self, name: str, shard: Shard | None, place: Place, most: Slice) -> Place:
         if place.closed:
             return place
         if shard is None:  # it expired before it was read to its end
-            return replace(self._over_gap(name, place, about), closed=True)
-        place, begin = self._begin(name, place, about)
+            return replace(self._over_gap(name, place), closed=True)
+        place, begin = self._begin(name, place)
         look = self._look(name, place, begin)
         if look.record is not None and place.end is not None and int(look.record.sequence) <= int(place.end):
             # Held to the last moment, and the iterator behind it has expired.
             begin = Position("after", place.end)
             look = self._look(name, place, begin)
         if look.record is None:
-            return self._with_nothing(place, look, about)
+            return self._with_nothing(place, look)
         if self.until_ms is not None and look.record.arrived_ms > self.until_ms:
             return place
         return self._with_records(shard, place, begin, look, most)
 
-    def _begin(self, shard: str, place: Place, about: About) -> tuple[Place, Position]:
+    def _begin(self, shard: str, place: Place) -> tuple[Place, Position]:
         """Where the next batch of *shard* begins, and its place, over a gap if need be."""
-        oldest_ms = self.stream.now_ms() - about.retention_ms + _HORIZON_SLACK_MS
+        oldest_ms = self._horizon_ms() + HORIZON_SLACK_MS
         if place.end is None:
             begin, is_held = _since(place.since_ms), place.known_ms == 0 or place.known_ms >= oldest_ms
         else:
@@ -139,32 +142,32 @@ class Planner:
         if is_held or (place.end is not None and self._still_holds(shard, place.end)):
             return place, begin
         # Behind a record that is gone AWS gives nothing, for ever. What it still holds is newer than that record.
-        return place if place.known_ms >= oldest_ms else self._over_gap(shard, place, about), HORIZON
+        return place if place.known_ms >= oldest_ms else self._over_gap(shard, place), HORIZON
 
     def _still_holds(self, shard: str, sequence: str) -> bool:
         """Whether the shard holds records up to *sequence*, so that none after it can be gone."""
         if self._live.get(shard, ("", ""))[0] == sequence:  # somebody has looked all the time
             return False
-        oldest = self._first(shard, HORIZON)
+        oldest = self._look_from(shard, HORIZON).record
         return oldest is not None and int(oldest.sequence) <= int(sequence)
 
-    def _over_gap(self, shard: str, place: Place, about: About) -> Place:
+    def _over_gap(self, shard: str, place: Place) -> Place:
         since_ms = place.known_ms
-        until_ms = self.stream.now_ms() - about.retention_ms + _GAP_SLACK_MS
+        until_ms = self._horizon_ms() + _GAP_SLACK_MS
         if not self.heals_later:
             raise GapError(
-                f"{self.stream.name} keeps records for {about.retention_ms // _HOUR_MS} h, and what came to its "
+                f"{self.stream.name} keeps records for {self._retention_ms // _HOUR_MS} h, and what came to its "
                 f"{shard} between {_said(since_ms)} and {_said(until_ms)} may be gone unread. Parse.ly's bucket has "
                 f"it: go on with --on-gap heal-later, and run `parsely-spark batch --from {_hour(since_ms)} --until "
                 f"{_hour(until_ms + _HOUR_MS)}`."
             )
         return Place(gap_ms=(since_ms, until_ms), quiet_ms=until_ms)
 
-    def _with_nothing(self, place: Place, look: _Look, about: About) -> Place:
+    def _with_nothing(self, place: Place, look: _Look) -> Place:
         if look.is_over:
             return replace(place, closed=True)
         now_ms = self.stream.now_ms()
-        is_news = now_ms - place.known_ms > about.retention_ms // _QUIET_PARTS
+        is_news = now_ms - place.known_ms > self._retention_ms // _QUIET_PARTS
         return replace(place, quiet_ms=now_ms) if look.is_tip and is_news else place
 
     def _with_records(self, shard: Shard, place: Place, begin: Position, look: _Look, most: Slice) -> Place:
@@ -183,7 +186,7 @@ class Planner:
         now_ms = self.stream.now_ms()
         slice_ms = self._slice_ms(shard.id, first, most)
         if slice_ms is not None and first.arrived_ms + slice_ms < now_ms:
-            there = self._first(shard.id, Position("since", first.arrived_ms + slice_ms))
+            there = self._look_from(shard.id, Position("since", first.arrived_ms + slice_ms)).record
             if there is not None:
                 return max(first, there, key=_number)
         if shard.last is not None:
@@ -211,12 +214,12 @@ class Planner:
         try:
             look = self._look_from(shard, begin, live if behind == place.end else None)
         except ExpiredIteratorError:
-            look = self._look_from(shard, begin, None)
+            look = self._look_from(shard, begin)
         if look.record is None and look.next is not None:
             self._live[shard] = (place.end, look.next)
         return look
 
-    def _look_from(self, shard: str, begin: Position, live: str | None) -> _Look:
+    def _look_from(self, shard: str, begin: Position, live: str | None = None) -> _Look:
         # Through a silence of hours it takes many empty pages, and half way there is no position to be logged.
         for page in self._pages(shard, begin, live, limit=1):
             is_tip = page.behind_ms == 0
@@ -227,14 +230,6 @@ class Planner:
             if is_tip:
                 return _Look(is_tip=True, next=page.next)
         raise AssertionError("the pages of a shard end with its tip, or with its end")
-
-    def _first(self, shard: str, begin: Position) -> Record | None:
-        for page in self._pages(shard, begin, limit=1):
-            if page.records:
-                return page.records[0]
-            if page.behind_ms == 0:
-                break
-        return None
 
     def _last(self, shard: str, begin: Position, live: str | None = None) -> Record | None:
         last = None

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsely_spark.errors import SourceError
-from parsely_spark.sources.kinesis.stream import ExpiredIteratorError, Page, Position
+from parsely_spark.sources.kinesis.stream import HORIZON_SLACK_MS, ExpiredIteratorError, Page, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from parsely_spark.sources.kinesis.offsets import Range
     from parsely_spark.sources.kinesis.stream import Stream
-
-_HORIZON_SLACK_MS = 60_000
 
 
 def read_range(stream: Stream, asked: Range) -> Iterator[Page]:
@@ -27,7 +25,6 @@ def read_range(stream: Stream, asked: Range) -> Iterator[Page]:
     begin = Position("after", asked.after) if asked.first is None else Position("at", asked.first)
     last = int(asked.after) if asked.after is not None else -1
     end = int(asked.end)
-    held_ms = stream.about().retention_ms - _HORIZON_SLACK_MS
     iterator: str | None = stream.iterator(asked.shard, begin)
     while iterator is not None:
         try:
@@ -46,8 +43,7 @@ def read_range(stream: Stream, asked: Range) -> Iterator[Page]:
             last, begin = int(within[-1].sequence), Position("after", within[-1].sequence)
         if last == end or (numbers and numbers[-1] > end):
             break
-        # The tip before the end, or behind what the stream still holds, where it gives empty pages for ever.
-        if not numbers and page.next is not None and (page.behind_ms == 0 or page.behind_ms >= held_ms):
+        if not numbers and page.next is not None and _leads_nowhere(stream, page):
             break
         iterator = page.next
     # The end of a closed shard need not be the number of a record; that of any other range was seen.
@@ -56,3 +52,8 @@ def read_range(stream: Stream, asked: Range) -> Iterator[Page]:
             f"{asked.stream}: {asked.shard} no longer holds its records up to {asked.end}, which were there when the "
             "batch was planned; give a new checkpoint, and let `parsely-spark batch` bring in the hours in between."
         )
+
+
+def _leads_nowhere(stream: Stream, page: Page) -> bool:
+    """Whether an empty *page* is the tip, or behind what the stream still holds, where it gives such for ever."""
+    return page.behind_ms == 0 or page.behind_ms >= stream.about().retention_ms - HORIZON_SLACK_MS

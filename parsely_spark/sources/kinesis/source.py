@@ -8,6 +8,7 @@ are made where they are used.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
@@ -125,6 +126,7 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         return self._planner
 
 
+@cache  # boto3 reads the description of the service for each client, and a worker reads a range in each batch
 def _connect(options: KinesisSettings) -> KinesisStream:
     from parsely_spark.sources.kinesis.client import KinesisStream
 
@@ -164,9 +166,9 @@ def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     """*rows* as Spark wants them: it refuses a batch whose types are not exactly those of the schema."""
     import pyarrow as pa
 
-    instant = pa.timestamp("us", tz="UTC")
-    types = [pa.string()] * 3 + [pa.int32(), pa.string(), instant, pa.int64(), pa.binary(), instant, instant]
-    names = [column.split()[0] for column in SCHEMA.split(", ")]
+    types = {"string": pa.string(), "int": pa.int32(), "bigint": pa.int64(), "binary": pa.binary()}
+    types["timestamp"] = pa.timestamp("us", tz="UTC")
+    schema = pa.schema([(name, types[kind]) for name, kind in (column.split() for column in SCHEMA.split(", "))])
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(list(zip(names, types, strict=True))))
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

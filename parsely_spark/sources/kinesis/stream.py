@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+HORIZON_SLACK_MS = 60_000  # how much earlier than the retention says records are taken to be gone
+
 
 class Position(NamedTuple):
     """Where in a shard to begin: ``after`` or ``at`` a number, ``since`` a time (epoch ms), or at the ``horizon``."""
