@@ -117,7 +117,7 @@ class _Run:
         self._has_tables = False
         self._changes: Counter[str] = Counter()
         self._slices = 0
-        self._left_out = 0
+        self._left_out: set[str] = set()  # paths
 
     def ingest_what_is_new(self) -> None:
         """List, and take what no run is through with, slice by slice; begin again when an object changes meanwhile."""
@@ -148,6 +148,8 @@ class _Run:
         counts = {**asdict(self.summary), "quarantined": len(self.summary.quarantined)}
         times = {"started_at": self.started_at, "ended_at": datetime.now(UTC)}
         said: dict[str, Any] = {"job": "batch", "outcome": outcome, "error": error, "version": __version__}
+        since, until = _instant(self.limits.begin), _instant(self.limits.end)
+        said["listed"] = (list(self.sources), since, until, sorted(self._left_out))
         with self._errors():
             said["events_version"] = version_of(self.lake, EVENTS.name)
             record_run(self.lake, {**counts, **times, **said})
@@ -171,7 +173,7 @@ class _Run:
                 done = {version: True for version, was_read in done.items() if was_read}
             new = [file for file in listing.files if file.version not in done]
             # Those of earlier runs that are still as they were count, too: a fault elsewhere shows over many runs.
-            self._left_out = sum(not done.get(file.version, True) for file in listing.files)
+            self._left_out = {file.path for file in listing.files if not done.get(file.version, True)}
             self.summary.known, self.summary.others = len(listing.files) - len(new), listing.others
             step.note(f"{len(new):,} files are new")
         return new
@@ -214,14 +216,18 @@ class _Run:
 
     def _leave_out(self, files: Sequence[RawFile], error: BrokenFileError) -> list[RawFile]:
         (broken,) = (file for file in files if file.path == error.path)
-        if self._left_out >= _MOST_BROKEN:
+        if len(self._left_out) >= _MOST_BROKEN:
             raise SourceError(
                 f"{error} {_MOST_BROKEN} objects like that have been left out (those in ingested_files with an error), "
                 "so nothing more is; look at them, and take them away or put whole ones in their place."
             )
-        self._left_out += 1
+        self._left_out.add(broken.path)
         self.summary.quarantined[broken.path] = str(error)
         row: dict[str, Any] = {"path": broken.path, "size_bytes": broken.size_bytes, "error": str(error)}
         row |= {"modified_at": broken.modified_at, "ingested_at": datetime.now(UTC)}
         record_files(self.lake, [row], run_id=self.summary.run_id)
         return [file for file in files if file is not broken]
+
+
+def _instant(hour: str | None) -> datetime | None:
+    return datetime.strptime(hour, "%Y/%m/%d/%H").replace(tzinfo=UTC) if hour else None

@@ -142,7 +142,11 @@ RUNS = TableSpec(
         TableColumn("job", "string", "Its command"),
         TableColumn("started_at", "timestamp", "UTC"),
         TableColumn("ended_at", "timestamp", "UTC"),
-        TableColumn("outcome", "string", "done, incomplete (a file was left out) or failed"),
+        TableColumn(
+            "outcome",
+            "string",
+            "done, incomplete (a file was left out) or failed; of a stream that goes on: running, or gap (see gaps)",
+        ),
         TableColumn("error", "string", "What it failed of"),
         TableColumn("files", "bigint", "Objects that it read"),
         TableColumn("quarantined", "bigint", "Objects that it left out because they cannot be read"),
@@ -164,12 +168,19 @@ RUNS = TableSpec(
             "array<struct<shard:string,since:timestamp,until:timestamp>>",
             "Times of which the stream may have lost records before they were read; the raw events in files heal them",
         ),
+        TableColumn(
+            "listed",
+            "struct<sources:array<string>,since:timestamp,until:timestamp,left_out:array<string>>",
+            "What `batch` listed: its sources, from the first hour of folders (none: all) to the first not wanted any "
+            "more (none: all), and which objects there are left out",
+        ),
         TableColumn("rows_touched", "map<string,bigint>", "Rows inserted or changed, by derived table"),
         TableColumn("version", "string", "Version of parsely_spark"),
         TableColumn("date", "date", "UTC date of started_at"),
     ),
     partition_by=("date",),
-    prune_by=("run_id", "started_at"),
+    # A stream adds a file each minute; `status` must not open all to find a run of batch, or a gap.
+    prune_by=("run_id", "started_at", "job", "outcome"),
 )
 
 TABLES = {
@@ -235,15 +246,21 @@ class Lake:
         Raises:
             LakeError: if it is not.
         """
+        if not self.has(table):
+            raise LakeError(
+                f"{self.place}: it has no table {table}; give the folder or the catalog schema that `parsely-spark "
+                "batch` has filled, without --tables if this is one that it left out."
+            )
+
+    def has(self, table: str) -> bool:
+        """Whether *table* is there."""
         try:
             self.read(table).schema  # noqa: B018  # it is looked up for that
         except AnalysisException as error:
             if error.getCondition() not in _NO_TABLE:
                 raise
-            raise LakeError(
-                f"{self.place}: it has no table {table}; give the folder or the catalog schema that `parsely-spark "
-                "batch` has filled, without --tables if this is one that it left out."
-            ) from error
+            return False
+        return True
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""
