@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     Tasks = Callable[[], tuple[int, int]]  # how many tasks of how many are done at the moment
 
 _REFRESH_S = 0.5
+_TELL_EVERY_S = 10.0  # what goes on for days must not fill a log
 _NAME_WIDTH = 14
 _NO_TASKS = "{desc} [{elapsed}]"  # between two stages, or while the driver works alone
+_LIVE = "[{elapsed}] {desc}{bar:0}"  # a bar of no width, because only what has one is cut to the terminal
 _TASKS = _NO_TASKS + " {n_fmt}/{total_fmt} tasks {bar:30}"  # on a narrow terminal the bar is what is cut
 
 
@@ -77,6 +79,41 @@ class Progress:
             yield add
         self._say_done(name, start, f"{done:,} {unit}")
 
+    @contextmanager
+    def live(self, name: str, said: Callable[[], str]) -> Iterator[None]:
+        """Show what is *said* of work that has no end of its own, while the block goes on and once when it is over.
+
+        On a terminal it is one line that is drawn again and again; a log has a line now and then, when it has changed.
+
+        Args:
+            name: of the work.
+            said: how it goes by now; not each answer is shown, so it tells totals.
+        """
+        over = threading.Event()
+        told = ""
+
+        def tell() -> None:
+            nonlocal told
+            if (now := said()) != told:
+                told = now
+                self.say(f"{name:<{_NAME_WIDTH}} {now}")
+
+        def show() -> None:
+            if self._is_terminal:
+                _draw(name, said, over)
+            else:
+                while not over.wait(_TELL_EVERY_S):
+                    tell()
+
+        shows = threading.Thread(target=show, daemon=True)
+        shows.start()
+        try:
+            yield
+        finally:
+            over.set()
+            shows.join()
+            tell()
+
     def say(self, line: str) -> None:
         """Print one line, above the bar if there is one, with the time of day where it goes to a log."""
         stamp = "" if self._is_terminal else time.strftime("%H:%M:%SZ ", time.gmtime())
@@ -123,3 +160,10 @@ def _paint(name: str, tasks: Tasks, over: threading.Event) -> None:
             bar.refresh()
             if over.wait(_REFRESH_S):
                 return
+
+
+def _draw(name: str, said: Callable[[], str], over: threading.Event) -> None:
+    """Draw what is *said* until it is *over*."""
+    with tqdm(desc=said(), bar_format=f"{name} {_LIVE}", leave=False, file=sys.stderr, dynamic_ncols=True) as bar:
+        while not over.wait(_REFRESH_S):
+            bar.set_description_str(said())

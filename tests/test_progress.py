@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import re
 import subprocess
 import sys
 import termios
+import threading
 
 import pytest
 
+from parsely_spark import progress
 from parsely_spark.progress import Progress
 
 # A program that says things, with a bar redrawn often enough for a short test and a step that waits for that.
@@ -114,6 +117,34 @@ def test_a_step_that_fails_says_nothing_and_hides_nothing(capsys: pytest.Capture
     assert capsys.readouterr().err == ""
 
 
+def test_a_log_has_a_line_now_and_then_of_what_goes_on_when_it_has_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress, "_TELL_EVERY_S", 0.02)
+    answers = ["3 lines", "3 lines", "2 lines", "1 line", "1 line"]
+    asked_for_all = threading.Event()
+
+    def said() -> str:
+        if len(answers) == 1:
+            asked_for_all.set()
+        return answers.pop() if len(answers) > 1 else answers[0]
+
+    with Progress(is_terminal=False).live("stream", said):
+        assert asked_for_all.wait(30)
+    assert [line[10:] for line in capsys.readouterr().err.splitlines()] == [
+        "stream         1 line",
+        "stream         2 lines",
+        "stream         3 lines",
+    ]
+
+
+def test_a_log_has_one_line_of_what_was_soon_over(capsys: pytest.CaptureFixture[str]):
+    count = itertools.count()
+    with Progress(is_terminal=False).live("stream", lambda: f"{next(count)} lines"):
+        pass
+    assert [line[10:] for line in capsys.readouterr().err.splitlines()] == ["stream         0 lines"]
+
+
 def test_a_dumb_terminal_is_written_to_like_a_log():
     sent = on_terminal("with progress.Progress(tasks).step('events'): time.sleep(0.1)", term="dumb")
     assert re.fullmatch(r"\d\d:\d\d:\d\dZ events +\d+\.\d s\r\n", sent)
@@ -158,6 +189,46 @@ with progress.Progress().count("generate", 400, "events") as add:
 """)
     assert "300/400" in sent
     assert without_seconds(screen(sent)) == ["generate _ s  400 events"]
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_what_goes_on_is_one_line_that_is_drawn_again(columns: int):
+    """Lines that are said meanwhile stand above it, and it is never wider than the terminal."""
+    sent = on_terminal(
+        """
+said = []
+def goes():
+    said.append(1)
+    return f"{len(said)} lines, and so on" + " and on" * 20 + "."
+shown = progress.Progress()
+with shown.live("stream", goes):
+    for number in range(3):
+        while len(said) < 10 * (number + 1):
+            time.sleep(0.01)
+        shown.say(f"line {number}")
+""",
+        columns=columns,
+    )
+    drawn = [text.strip() for text in re.split(r"[\r\n]+", sent) if "[0" in text]
+    assert len(drawn) >= 30
+    assert all(re.match(r"stream \[\d\d:\d\d\] \d+ lines, and", text) for text in drawn)
+    assert max(map(len, drawn)) <= columns
+    *lines, last = screen(sent, columns=10_000)
+    assert lines == ["line 0", "line 1", "line 2"]
+    assert re.fullmatch(r"stream         \d+ lines, and so on( and on)+\.", last)
+
+
+def test_a_failure_leaves_the_last_of_what_went_on_above_what_is_told():
+    sent = on_terminal("""
+try:
+    with progress.Progress().live("stream", lambda: "3 lines"):
+        time.sleep(0.2)
+        raise KeyError("x")
+except KeyError:
+    print("failed")
+""")
+    assert "[00:00] 3 lines" in sent
+    assert screen(sent) == ["stream         3 lines", "failed"]
 
 
 @pytest.mark.parametrize("columns", [30, 80])

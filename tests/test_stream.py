@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from lakes import rows_of
 
 from parsely_spark.errors import SourceError
 from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, OURS, KinesisSettings
+from parsely_spark.pipelines import stream
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.stream import Pace, Streamed, run_stream
 from parsely_spark.pipelines.verify import run_verify
@@ -67,6 +69,12 @@ def last_run(lake: Lake) -> dict[str, Any]:
     return lake.read("runs").orderBy("ended_at", ascending=False).limit(1).collect()[0].asDict(recursive=True)
 
 
+def noted_gaps(lake: Lake) -> list[tuple[str, dict[str, Any]]]:
+    """Every gap in ``runs``, with the outcome of its row."""
+    rows = [row.asDict(recursive=True) for row in lake.read("runs").collect()]
+    return [(row["outcome"], gap) for row in rows for gap in row["gaps"]]
+
+
 def test_both_doors_lead_to_the_same_tables(
     lake: Lake, kinesis: FakeKinesis, bucket: Path, lines: list[bytes], tmp_path: Path
 ) -> None:
@@ -115,8 +123,47 @@ def test_what_the_stream_lost_is_told_and_noted(
     assert last_run(lake)["outcome"] == "failed"
     went_on = drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
     assert (went_on.lines, went_on.gaps) == (10, 1)
-    (gap,) = last_run(lake)["gaps"]
+    ((outcome, gap),) = noted_gaps(lake)
+    assert outcome == "gap"
     assert gap["since"] < gap["until"]
+    assert last_run(lake)["outcome"] == "done"
+
+
+def test_a_gap_is_noted_before_its_batch_is_over(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run goes on behind it and would not know of it."""
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("as if killed")
+
+    kinesis.put("s", *lines[:10])
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    kinesis.advance(25 * 3600)
+    kinesis.put("s", *lines[20:30])
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "fold_new_events", die)
+        with pytest.raises(RuntimeError, match="as if killed"):
+            drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
+    assert len(noted_gaps(lake)) == 1
+    assert drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later").gaps == 0
+
+
+def test_a_log_tells_how_it_goes_and_what_was_rejected(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a batch that is well there is no line of its own."""
+    kinesis.put("s", *lines[:100], b"no event")
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    kinesis.put("s", *lines[90:110])
+    drain(lake, kinesis, tmp_path / "checkpoint")
+    said = [line[10:] for line in capsys.readouterr().err.splitlines() if "lines" in line]
+    shapes = [re.sub(r"\b[\d,]+/s", "N/s", re.sub(r"\d+\.\d s", "_ s", line)) for line in said]
+    assert shapes == [
+        "batch 0: 1 of 101 lines are no events",
+        "stream         _ s behind, N/s, _ s a batch; 101 lines, 100 new, 1 rejected",
+        "stream         _ s behind, N/s, _ s a batch; 20 lines, 10 new",
+    ]
 
 
 def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path) -> None:

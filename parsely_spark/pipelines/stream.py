@@ -6,33 +6,35 @@ import re
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import functions as F
 
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import LakeError, ParselySparkError, SourceError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
-from parsely_spark.sources.kinesis.readers import lines_of
+from parsely_spark.sources.kinesis.readers import lines_of, seen_in
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
+from parsely_spark.tables.gaps import GAP
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
-    from parsely_spark.sources.kinesis.readers import Reader
+    from parsely_spark.sources.kinesis.readers import Reader, Seen
     from parsely_spark.tables.catalog import Lake
 
 _LOOK_S = 0.5  # how soon an end is noticed
@@ -61,18 +63,20 @@ class Pace:
     depths: DepthSettings = USUAL_DEPTHS
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """What came of one batch."""
 
     number: int
     ended_at: datetime
-    records: int = 0
-    bytes: int = 0
-    lag_ms: int | None = None
-    took_ms: int = 0
-    took: Ingested = field(default_factory=Ingested)
-    gaps: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    seen: Seen
+    took: Ingested
+    took_ms: int
+
+    @property
+    def lines_per_s(self) -> int:
+        """How fast it went."""
+        return self.took.lines * 1000 // max(1, self.took_ms)
 
 
 @dataclass(kw_only=True)
@@ -108,8 +112,9 @@ def run_stream(lake: Lake, reader: Reader, progress: Progress, pace: Pace) -> St
     run = _Run(lake, reader, progress, pace)
     try:
         run.create_tables()
-        while run.follow():
-            pass
+        with progress.live("stream", run.said):
+            while run.follow():
+                pass
     except ParselySparkError as error:
         run.record("failed", str(error))
         raise
@@ -125,6 +130,7 @@ class _Run:
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._unrecorded: list[Batch] = []
+        self._last: Batch | None = None  # that had records
         self._touched: dict[str, int] = {}
         self._recorded_at = datetime.now(UTC)
         self._failed: ParselySparkError | None = None
@@ -160,34 +166,43 @@ class _Run:
 
         return self.pace.drains and not HAS_LIMITS and self.summary.batches > before
 
+    def said(self) -> str:
+        """How it goes: the last batch, and what came of all."""
+        last, so_far = self._last, self.summary
+        if last is None:
+            return "no records yet"
+        lag_s, took_s = (last.seen.lag_ms or 0) / 1000, last.took_ms / 1000
+        rejected = f", {so_far.rejected:,} rejected" if so_far.rejected else ""
+        totals = f"{so_far.lines:,} lines, {so_far.inserted:,} new{rejected}"
+        return f"{lag_s:.1f} s behind, {last.lines_per_s:,}/s, {took_s:.1f} s a batch; {totals}"
+
     def record(self, outcome: str, error: str | None = None) -> None:
         """Note in the lake what has not been noted yet."""
         self.summary.seconds = round(time.monotonic() - self._start, 1)
         with self._lock:
             batches, self._unrecorded = self._unrecorded, []
             touched, self._touched = self._touched, {}
-        now = datetime.now(UTC)
+        row = {"outcome": outcome, "error": error, "rows_touched": touched, "started_at": self._recorded_at}
+        self._recorded_at = datetime.now(UTC)
+        self._note(self.lake, batches, row)
+
+    def _note(self, lake: Lake, batches: Sequence[Batch], more: Mapping[str, Any]) -> None:
         sums = {name: sum(getattr(batch.took, name) for batch in batches) for name in _COUNTS}
-        gaps = [gap for batch in batches for gap in batch.gaps]
         unknown = sorted({name for batch in batches for name in batch.took.unknown})[:MOST_NAMED]
         row: dict[str, Any] = {
             **sums,
             "run_id": self.summary.run_id,
             "job": "stream",
-            "started_at": self._recorded_at,
-            "ended_at": now,
-            "outcome": outcome,
-            "error": error,
+            "ended_at": datetime.now(UTC),
             "unknown_fields": unknown,
-            "lag_ms": batches[-1].lag_ms if batches else None,
-            "batches": [(b.number, b.ended_at, b.took.lines, b.bytes, b.lag_ms, b.took_ms) for b in batches],
-            "gaps": gaps,
-            "rows_touched": touched,
+            "lag_ms": batches[-1].seen.lag_ms if batches else None,
+            "batches": [(b.number, b.ended_at, b.took.lines, b.seen.bytes, b.seen.lag_ms, b.took_ms) for b in batches],
+            "gaps": [gap for batch in batches for gap in batch.seen.gaps],
             "version": __version__,
+            **more,
         }
         with storage_errors(LakeError, self.lake.place):
-            record_run(self.lake, row | {"events_version": version_of(self.lake, EVENTS.name)})
-        self._recorded_at = now
+            record_run(lake, row | {"events_version": version_of(lake, EVENTS.name)})
         may_crash("recorded run")
 
     def _begin(self) -> StreamingQuery:
@@ -202,31 +217,38 @@ class _Run:
     def _take(self, rows: DataFrame, number: int) -> None:
         """Insert what is new of a batch; Spark calls it in a thread of its own, with a session of its own."""
         start = time.monotonic()
+        lake = replace(self.lake, spark=rows.sparkSession)
         records = self.reader.records(rows).persist()  # asked twice: what it is, and what is in it
+        took = Ingested()
         try:
-            batch = _seen(records, number)
-            if batch.records:
-                lake = replace(self.lake, spark=rows.sparkSession)
+            seen = seen_in(records)
+            if seen.records:
                 with storage_errors(LakeError, self.lake.place):
-                    batch.took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
+                    took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
+            took_ms = round((time.monotonic() - start) * 1000)
+            batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
+            if seen.gaps:  # before this returns, and Spark takes the batch for done: nobody meets the gap again
+                started_at = batch.ended_at - timedelta(milliseconds=took_ms)
+                self._note(lake, [batch], {"outcome": GAP, "started_at": started_at})
         except ParselySparkError as error:
             self._failed = error
             raise
         finally:
             records.unpersist()
-        batch.took_ms, batch.ended_at = round((time.monotonic() - start) * 1000), datetime.now(UTC)
         self._add(batch)
 
     def _add(self, batch: Batch) -> None:
         with self._lock:
             self.summary.batches += 1
-            self._unrecorded.append(batch)
+            if not batch.seen.gaps:
+                self._unrecorded.append(batch)
             for name in _COUNTS:
                 setattr(self.summary, name, getattr(self.summary, name) + getattr(batch.took, name))
-            self.summary.gaps += len(batch.gaps)
+            self.summary.gaps += len(batch.seen.gaps)
             self._has_new |= batch.took.inserted > 0
-        if batch.records or batch.gaps:
-            self.progress.say(_said(batch))
+            self._last = batch if batch.seen.records else self._last
+        for what in _told(batch):
+            self.progress.say(what)
 
     def _fold(self) -> None:
         self._has_new = False
@@ -240,40 +262,13 @@ class _Run:
             self.record("running")
 
 
-def _seen(records: DataFrame, number: int) -> Batch:
-    """What a batch is, by its records."""
-    now = datetime.now(UTC)
-    by_shard = records.groupBy("shard").agg(
-        F.count("data").alias("records"),
-        F.sum(F.octet_length("data")).alias("bytes"),
-        F.min("behind_ms").alias("behind_ms"),
-        F.unix_millis(F.max("arrived_at")).alias("arrived_ms"),
-        F.collect_set(F.when(F.col("gap_since").isNotNull(), F.struct("gap_since", "gap_until"))).alias("gaps"),
-    )
-    rows = by_shard.collect()
-    now_ms = round(now.timestamp() * 1000)
-    lags = [
-        row["behind_ms"] if row["behind_ms"] is not None else now_ms - row["arrived_ms"]
-        for row in rows
-        if row["records"]
-    ]
-    return Batch(
-        number=number,
-        ended_at=now,
-        records=sum(row["records"] for row in rows),
-        bytes=sum(row["bytes"] or 0 for row in rows),
-        lag_ms=max(lags, default=None),
-        gaps=[(row["shard"], gap["gap_since"], gap["gap_until"]) for row in rows for gap in row["gaps"]],
-    )
-
-
-def _said(batch: Batch) -> str:
-    gaps = "".join(f"; of {shard}, {since} to {until} may be lost to it" for shard, since, until in batch.gaps)
-    per_s = batch.took.lines * 1000 // max(1, batch.took_ms)
-    return (
-        f"batch {batch.number}: {batch.took.lines:,} lines, {batch.took.inserted:,} new, {batch.took_ms / 1000:.1f} s, "
-        f"{per_s:,}/s, {(batch.lag_ms or 0) / 1000:.1f} s behind{gaps}"
-    )
+def _told(batch: Batch) -> Iterator[str]:
+    """What of a batch must not go by unseen."""
+    for shard, since, until in batch.seen.gaps:
+        times = " to ".join(f"{at:%Y-%m-%d %H:%M:%S}" for at in (since, until))
+        yield f"batch {batch.number}: what came to {shard} from {times} UTC may be lost to it"
+    if batch.took.rejected:
+        yield f"batch {batch.number}: {batch.took.rejected:,} of {batch.took.lines:,} lines are no events"
 
 
 def _in_a_sentence(error: PySparkException) -> ParselySparkError:

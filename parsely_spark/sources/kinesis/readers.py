@@ -61,6 +61,52 @@ class Reader:
         return rows.select(*[column(name) for name in types], "data")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the records of a batch are.
+
+    Attributes:
+        records: how many.
+        bytes: of their data.
+        lag_ms: how far behind the newest record of its shard the last page ended, ms; None without records.
+        gaps: shard, begin and end of times whose records may have gone unread, UTC.
+    """
+
+    records: int
+    bytes: int
+    lag_ms: int | None
+    gaps: list[tuple[str, datetime, datetime]]
+
+
+def seen_in(records: DataFrame) -> Seen:
+    """What `Reader.records` gave."""
+    gap = F.struct(F.unix_millis("gap_since").alias("since"), F.unix_millis("gap_until").alias("until"))
+    by_shard = records.groupBy("shard").agg(
+        F.count("data").alias("records"),
+        F.sum(F.octet_length("data")).alias("bytes"),
+        F.min("behind_ms").alias("behind_ms"),
+        F.unix_millis(F.max("arrived_at")).alias("arrived_ms"),
+        F.collect_set(F.when(F.col("gap_since").isNotNull(), gap)).alias("gaps"),
+    )
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    rows = by_shard.collect()
+    lags = [
+        row["behind_ms"] if row["behind_ms"] is not None else now_ms - row["arrived_ms"]
+        for row in rows
+        if row["records"]
+    ]
+    return Seen(
+        records=sum(row["records"] for row in rows),
+        bytes=sum(row["bytes"] or 0 for row in rows),
+        lag_ms=max(lags, default=None),
+        gaps=[
+            (row["shard"], *(datetime.fromtimestamp(ms / 1000, UTC) for ms in gap))
+            for row in rows
+            for gap in row["gaps"]
+        ],
+    )
+
+
 def reader_of(which: str, options: KinesisSettings) -> Reader:
     """The reader *which*, told what *options* say in its own words."""
     return {OURS: _ours, OF_EMR: _of_emr, OF_DATABRICKS: _of_databricks}[which](options)
