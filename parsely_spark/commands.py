@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         RebuildSettings,
         RegisterSettings,
         SparkSettings,
+        StatusSettings,
         StreamSettings,
         TablesSettings,
         VerifySettings,
@@ -138,6 +140,17 @@ def verify(settings: VerifySettings) -> None:
         )
 
 
+def status(settings: StatusSettings) -> None:
+    """Show how fresh a lake is, its last runs and its gaps."""
+    _find_spark()
+    from parsely_spark.pipelines.status import run_status
+    from parsely_spark.session import running_tasks
+
+    spark = _open_session("status", settings)
+    seen = run_status(_lake(spark, settings), Progress(lambda: running_tasks(spark)), now=datetime.now(UTC))
+    print(json.dumps(dataclasses.asdict(seen), default=datetime.isoformat) if settings.json else seen)
+
+
 def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
     _find_spark()
@@ -225,6 +238,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "stream": stream,
     "rebuild": rebuild,
     "verify": verify,
+    "status": status,
     "register": register,
     "generate": generate,
     "demo": demo,

@@ -215,6 +215,11 @@ class VerifySettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StatusSettings(LakeSettings, SummarySettings):
+    """Which lake ``status`` looks at."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisterSettings(LakeSettings, ReportingSettings):
     """What ``register`` puts into a catalog, and where."""
 
@@ -276,6 +281,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "stream": StreamSettings,
     "rebuild": RebuildSettings,
     "verify": VerifySettings,
+    "status": StatusSettings,
     "register": RegisterSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,
