@@ -38,6 +38,7 @@ SMALL = (
 LONG = (
     *("test_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py", "test_views.py", "test_lease.py"),
     *("test_old_models.py", "test_docs.py", "test_fold.py", "test_verify.py", "test_cluster.py"),
+    *("test_stream.py", "test_status.py"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from datetime import timedelta
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 
@@ -217,6 +218,19 @@ def test_broken_files_are_left_out_by_name_and_heal(bucket: Bucket) -> None:
     bucket.put(f"{HOUR}/cut off.gz", event(3))
     assert (bucket.run().inserted, bucket.ids()) == (1, ["e1", "e2", "e3"])
     assert bucket.ledger()["cut off.gz"]["error"] is None
+    # and one that was taken away is not left out any more: each run notes what it left out of its own listing
+    (bucket.folder / HOUR / "not gzip.gz").unlink()
+    bucket.run(begin="2026/01/14/00", end="2026/01/15/00")
+    noted = [row["listed"] for row in bucket.lake.read("runs").orderBy("started_at").collect()]
+    left_out = [[path.rsplit("/", 1)[1].removesuffix(".gz") for path in listed["left_out"]] for listed in noted]
+    assert left_out == [
+        sorted(BROKEN),
+        sorted(BROKEN),
+        ["not gzip", "rubbish behind", "wrong checksum"],
+        ["rubbish behind", "wrong checksum"],
+    ]
+    assert {tuple(listed["sources"]) for listed in noted} == {(f"file:{bucket.folder}",)}
+    assert [listed["until"] and listed["until"] - listed["since"] for listed in noted] == [None] * 3 + [timedelta(1)]
 
 
 def test_a_file_of_very_many_hours_is_left_out_until_that_is_said_to_be_right(bucket: Bucket) -> None:

@@ -104,8 +104,8 @@ def test_events_are_counted_by_site_and_hour(lake: Lake) -> None:
     assert [site.age_s for site in status.sites] == [120, 3 * 86_400, 0]
     assert status.behind == dict.fromkeys(DERIVED, 1)
     shown = str(status).splitlines()
-    assert "a.example  2026-01-15 12:38:00  2 min           4       2  ··················▄···▄█" in shown
-    assert "b.example  2026-01-12 12:40:00  3 d             0       0  ························" in shown
+    assert "a.example  2026-01-15 12:38:00  2 min         4       2  ··················▄···▄█" in shown
+    assert "b.example  2026-01-12 12:40:00  3 d           0       0  ························" in shown
 
 
 def test_a_lake_of_last_month_is_shown_as_old(lake: Lake) -> None:
