@@ -201,6 +201,7 @@ class _Run:
 
     def _take(self, rows: DataFrame, number: int) -> None:
         """Insert what is new of a batch; Spark calls it in a thread of its own, with a session of its own."""
+        may_crash("began batch")
         start = time.monotonic()
         records = self.reader.records(rows).persist()  # asked twice: what it is, and what is in it
         try:
@@ -216,6 +217,7 @@ class _Run:
             records.unpersist()
         batch.took_ms, batch.ended_at = round((time.monotonic() - start) * 1000), datetime.now(UTC)
         self._add(batch)
+        may_crash("ended batch")
 
     def _add(self, batch: Batch) -> None:
         with self._lock:
@@ -234,6 +236,8 @@ class _Run:
             with storage_errors(LakeError, self.lake.place):
                 touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
             self._touched[fold.name] = self._touched.get(fold.name, 0) + touched
+            if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
+                may_crash(f"folded {fold.name}")
 
     def _record_now_and_then(self) -> None:
         if (datetime.now(UTC) - self._recorded_at).total_seconds() >= _RECORD_EVERY_S and self._unrecorded:
