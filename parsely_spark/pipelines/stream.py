@@ -140,7 +140,7 @@ class _Run:
         """Follow until the end; return whether to begin again, as where a release drains by one batch at a time."""
         before = self.summary.batches
         query = self._begin()
-        fold_at = 0.0
+        fold_at, is_asked_to_end = 0.0, False
         try:
             while not query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
                 if self._has_new and time.monotonic() >= fold_at:
@@ -148,17 +148,20 @@ class _Run:
                     fold_at = time.monotonic() + self.pace.fold_every_s
                 self._record_now_and_then()
         except KeyboardInterrupt:
+            is_asked_to_end = True
             self.progress.say("asked to end: what was read is folded, the rest stays in the stream")
         except PySparkException as error:
             raise self._failed or _in_a_sentence(error) from error
         finally:
             query.stop()
-        if self._failed is not None:
+        # A batch that is stopped half way may say that its storage failed; the next run repeats it.
+        if self._failed is not None and not is_asked_to_end:
             raise self._failed
         self._fold()
         from parsely_spark.sources.kinesis.source import HAS_LIMITS
 
-        return self.pace.drains and not HAS_LIMITS and self.summary.batches > before
+        is_one_batch = self.pace.drains and not HAS_LIMITS and not is_asked_to_end
+        return is_one_batch and self.summary.batches > before
 
     def record(self, outcome: str, error: str | None = None) -> None:
         """Note in the lake what has not been noted yet."""
