@@ -36,7 +36,8 @@ SMALL = (
 
 # Minutes each, mostly in processes of their own: of two workers, none should begin them at the end.
 LONG = (
-    *("test_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py", "test_views.py", "test_lease.py"),
+    *("test_crashes.py", "test_stream_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py"),
+    *("test_views.py", "test_lease.py"),
     *("test_old_models.py", "test_docs.py", "test_fold.py", "test_verify.py", "test_cluster.py"),
     *("test_stream.py", "test_status.py"),
 )

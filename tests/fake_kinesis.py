@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HOUR_MS = 3_600_000
 _HASHES = 2**128
@@ -74,6 +74,7 @@ class FakeKinesis:
         calls: how often each action was asked for.
         too_fast: calls for a shard beyond five in a second; each was refused.
         refuses_every: refuses each n-th call for records because of its rate; 0 for none.
+        refuses_while: says, at each call for records, whether to refuse it likewise.
         walk_ms: of arrival that one page looks at; what is further away takes more pages.
         calls_per_s: for records of one shard; tests that are not about rates need not wait.
     """
@@ -83,6 +84,7 @@ class FakeKinesis:
         self.calls: Counter[str] = Counter()
         self.too_fast: list[str] = []
         self.refuses_every = 0
+        self.refuses_while: Callable[[], bool] = lambda: False
         self.walk_ms = HOUR_MS
         self.calls_per_s = 5
         self._streams: dict[str, Stream] = {}
@@ -264,7 +266,7 @@ class FakeKinesis:
             self.too_fast.append(shard)
             raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
         recent.append(now)
-        if self.refuses_every and self.calls["GetRecords"] % self.refuses_every == 0:
+        if self.refuses_while() or (self.refuses_every and self.calls["GetRecords"] % self.refuses_every == 0):
             raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
 
 

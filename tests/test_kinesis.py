@@ -1,30 +1,30 @@
-"""The Kinesis reader without Spark: every record once, or an error that says which are missing."""
+"""The Kinesis reader without Spark: every record once, or an error that says which are missing.
+
+What any server shows, moto's as well, is in `test_moto_kinesis.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import random
-from datetime import UTC, datetime
 from hashlib import md5
 from typing import TYPE_CHECKING
 
 import pytest
+from aggregates import aggregate
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
+from kinesis_reader import Reader, numbered
 
 from parsely_spark.errors import SettingsError, SourceError
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.sources.kinesis import client
-from parsely_spark.sources.kinesis.client import KinesisStream
 from parsely_spark.sources.kinesis.kpl import MAGIC, records_of
 from parsely_spark.sources.kinesis.offsets import Offset, ranges
-from parsely_spark.sources.kinesis.planning import GapError, Planner, Slice
+from parsely_spark.sources.kinesis.planning import GapError, Slice
 from parsely_spark.sources.kinesis.reading import read_range
 from parsely_spark.sources.kinesis.stream import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from parsely_spark.sources.kinesis.stream import Page
 
 
 @pytest.fixture(autouse=True)
@@ -41,95 +41,6 @@ def kinesis() -> Iterator[FakeKinesis]:
         running.calls_per_s = 10_000
         running.create("s")
         yield running
-
-
-class Reader:
-    """A job that reads a stream batch by batch, as Spark would, and knows no more than the last offset."""
-
-    def __init__(self, kinesis: FakeKinesis, *, most: Slice | None = None, **options: str) -> None:
-        given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url, "spacing_ms": "1", "retry_s": "5"}
-        self.options = KinesisSettings.of_options(given | options)
-        self.most = most or Slice()
-        self.offset = Offset(stream="s")
-        self.data: list[bytes] = []
-        self.gaps: list[tuple[int, int]] = []
-        self.batches = 0
-        self.start()
-
-    def start(self) -> None:
-        """A new process."""
-        self.stream = KinesisStream(self.options)
-        heals_later = self.options.on_gap == "heal-later"
-        self.planner = Planner(self.stream, self.options.begin, heals_later=heals_later)
-
-    def batch(self) -> bool:
-        """Plan a batch, log it and read it; return whether there was one."""
-        end = Offset.of_json(json.loads(json.dumps(self.planner.next(self.offset, self.most).to_json())))
-        if end == self.offset:
-            return False
-        self.data += self.read(end)
-        self.gaps += [asked.gap_ms for asked in ranges(self.offset, end) if asked.gap_ms]
-        self.offset = end
-        self.batches += 1
-        return True
-
-    def read(self, end: Offset) -> list[bytes]:
-        """What lies between the last batch and *end*."""
-        pages: list[Page] = [page for asked in ranges(self.offset, end) for page in read_range(self.stream, asked)]
-        return [record.data for page in pages for record in page.records]
-
-    def drain(self) -> list[bytes]:
-        """All batches that there are; return the data of the records of all batches ever, sorted."""
-        while self.batch():
-            assert self.batches < 500
-        return sorted(self.data)
-
-
-def numbered(first: int, last: int) -> list[bytes]:
-    """Data of records, one for each number."""
-    return [f"{number:06d}".encode() for number in range(first, last)]
-
-
-def test_a_batch_ends_where_the_stream_does_and_the_next_one_goes_on(kinesis: FakeKinesis) -> None:
-    reader = Reader(kinesis)
-    kinesis.put("s", *numbered(0, 50))
-    kinesis.advance(30)
-    kinesis.put("s", *numbered(50, 60))
-    assert reader.drain() == numbered(0, 60)
-    kinesis.put("s", *numbered(60, 61))
-    assert reader.drain() == numbered(0, 61)
-    assert reader.batch() is False
-
-
-def test_latest_begins_with_the_first_plan_also_when_nothing_comes_for_a_while(kinesis: FakeKinesis) -> None:
-    kinesis.put("s", b"before")
-    kinesis.advance(5)
-    reader = Reader(kinesis, start="latest")
-    assert reader.batch()
-    kinesis.advance(60)
-    kinesis.put("s", b"after")
-    kinesis.advance(600)
-    reader.start()
-    assert reader.drain() == [b"after"]
-
-
-def test_an_instant_is_where_it_begins(kinesis: FakeKinesis) -> None:
-    began = kinesis.now_ms()
-    for number in range(10):
-        kinesis.put("s", b"%d" % number)
-        kinesis.advance(60)
-    at = datetime.fromtimestamp((began + 290_000) / 1000, UTC).isoformat()
-    assert Reader(kinesis, start=at).drain() == [b"5", b"6", b"7", b"8", b"9"]
-
-
-def test_a_logged_batch_is_the_same_records_when_it_is_read_again(kinesis: FakeKinesis) -> None:
-    reader = Reader(kinesis)
-    kinesis.put("s", *numbered(0, 20))
-    end = reader.planner.next(reader.offset, Slice())
-    kinesis.put("s", *numbered(20, 40))
-    kinesis.split("s", "shardId-000000000000")
-    kinesis.put("s", *numbered(40, 60))
-    assert reader.read(end) == reader.read(end) == numbered(0, 20)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -249,16 +160,6 @@ def test_a_shard_that_expired_before_it_was_read_is_a_gap(kinesis: FakeKinesis) 
     assert len(reader.offset.shards) == 2
 
 
-def test_a_stream_that_was_made_again_is_said_to_be(kinesis: FakeKinesis) -> None:
-    reader = Reader(kinesis)
-    kinesis.put("s", *numbered(0, 5))
-    reader.drain()
-    kinesis.advance(60)
-    kinesis.create("s")
-    with pytest.raises(SourceError, match=r"was deleted and made again at .* Give a new checkpoint"):
-        reader.batch()
-
-
 def test_a_batch_that_the_stream_let_go_of_is_an_error_and_no_endless_search(kinesis: FakeKinesis) -> None:
     reader = Reader(kinesis)
     kinesis.put("s", *numbered(0, 5))
@@ -306,12 +207,6 @@ def test_the_rate_of_a_shard_is_kept(kinesis: FakeKinesis) -> None:
     assert kinesis.too_fast == []
 
 
-def test_large_records_come_whole(kinesis: FakeKinesis) -> None:
-    large = [bytes([number]) * (10 * 2**20 - 100) for number in range(3)]
-    kinesis.put("s", *large)
-    assert Reader(kinesis).drain() == sorted(large)
-
-
 def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
     kinesis.put("s", b"x", key=None)
     kinesis.put("s", b"y", key="k")
@@ -348,29 +243,6 @@ def test_what_aws_refuses_is_one_sentence(kinesis: FakeKinesis) -> None:
     kinesis.calls_per_s = 0
     with pytest.raises(SourceError, match="s: AWS refused GetRecords for 1 s because of its rate"):
         Reader(kinesis, retry_s="1").batch()
-
-
-def varint(number: int) -> bytes:
-    """A number as protobuf writes it."""
-    more, low = number >> 7, number & 0x7F
-    return bytes([low | 0x80]) + varint(more) if more else bytes([low])
-
-
-def written(field: int, value: bytes | int) -> bytes:
-    """A field as protobuf writes it."""
-    if isinstance(value, int):
-        return varint(field << 3) + varint(value)
-    return varint(field << 3 | 2) + varint(len(value)) + value
-
-
-def aggregate(*records: tuple[str, bytes]) -> bytes:
-    """Records as the producer library puts them together."""
-    keys = sorted({key for key, _ in records})
-    message = b"".join(written(1, key.encode()) for key in keys) + written(2, b"0")
-    message += b"".join(
-        written(3, written(1, keys.index(key)) + written(2, 0) + written(3, data)) for key, data in records
-    )
-    return MAGIC + message + md5(message, usedforsecurity=False).digest()
 
 
 def test_records_that_were_put_together_are_taken_apart() -> None:

@@ -6,10 +6,12 @@ import gzip
 import json
 import re
 import shutil
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_kinesis import FakeKinesis, fake_kinesis
+from aggregates import aggregate
+from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 from lakes import rows_of
 
 from parsely_spark.errors import SourceError
@@ -32,6 +34,13 @@ if TYPE_CHECKING:
 
 QUIET = Progress(is_terminal=False)
 TABLES = ("sessions",)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 signs, whoever answers."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
 
 
 @pytest.fixture
@@ -57,11 +66,25 @@ def lines(bucket: Path) -> list[bytes]:
     return [line for file in files for line in gzip.decompress(file.read_bytes()).split(b"\n") if line]
 
 
+def options_of(kinesis: FakeKinesis, **options: str) -> KinesisSettings:
+    """Of the stream ``s``."""
+    given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url}
+    return KinesisSettings.of_options(given | options)
+
+
 def drain(lake: Lake, kinesis: FakeKinesis, checkpoint: Path, **options: str) -> Streamed:
     """Take what is in the stream."""
-    given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url}
-    reader = reader_of(OURS, KinesisSettings.of_options(given | options))
+    reader = reader_of(OURS, options_of(kinesis, **options))
     return run_stream(lake, reader, QUIET, Pace(checkpoint=f"file:{checkpoint}", drains=True, tables=TABLES))
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether it is text."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def last_run(lake: Lake) -> dict[str, Any]:
@@ -164,6 +187,56 @@ def test_a_log_tells_how_it_goes_and_what_was_rejected(
         "stream         _ s behind, N/s, _ s a batch; 101 lines, 100 new, 1 rejected",
         "stream         _ s behind, N/s, _ s a batch; 20 lines, 10 new",
     ]
+
+
+def test_poison_ends_in_rejected_lines_and_the_run_goes_on(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """As it came, byte for byte; the events around it, also in the same record, are taken."""
+    given = dict(json.loads(lines[2]), event_id="large", extra_data={"text": "x" * (10 * 2**20 - 10_000)})
+    large = json.dumps(given).encode()
+    whole = aggregate(("a", lines[3]), ("b", b"no event"), ("a", lines[4]))
+    poison = {
+        b"\xff\xfe": "not_utf8",
+        lines[0].replace(b'"apikey"', b'"\xe9", "apikey"'): "not_utf8",
+        b"\x00" * 100_000: "not_an_object",
+        b"{" * 50_000: "not_an_object",
+        lines[0][:-10]: "not_an_object",
+        b'{"event_id": "1"}': "no_apikey",
+        b"no event": "not_an_object",
+    }
+    cut = whole[:-30]
+    kinesis.put("s", lines[0], *[one for one in poison if one != b"no event"], b"", b" \n", large, whole, cut)
+    kinesis.put("s", b"\xff\n" + lines[1] + b"\n\xe9 {}")
+    run = drain(lake, kinesis, tmp_path / "checkpoint")
+    wanted = poison | {b"\xff": "not_utf8", b"\xe9 {}": "not_utf8"}
+    for piece in cut.split(b"\n"):
+        wanted[piece] = "not_an_object" if is_utf8(piece) else "not_utf8"
+    rows = lake.read("rejected_lines").collect()
+    assert {row["line_sha256"]: row["reason"] for row in rows} == {
+        sha256(line).hexdigest(): reason for line, reason in wanted.items()
+    }
+    events = {row["event_id"] for row in lake.read("events").select("event_id").collect()}
+    assert events == {json.loads(line)["event_id"] for line in [*lines[:2], *lines[3:5]]} | {"large"}
+    assert (run.inserted, run.rejected, run.blank) == (5, len(wanted), 3)
+    assert last_run(lake)["outcome"] == "done"
+
+
+def test_a_rate_that_is_refused_for_long_ends_the_run_in_a_sentence_and_the_next_one_goes_on(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """Whether it begins while a batch is planned or while it is read."""
+    kinesis.walk_ms = 25 * HOUR_MS
+    kinesis.put("s", *lines[:50])
+    first = tmp_path / "checkpoint" / "offsets" / "0"
+    for is_planned in (False, True):
+        kinesis.refuses_while = first.exists if is_planned else lambda: True
+        with pytest.raises(SourceError, match=r"^s: AWS refused GetRecords for 1 s because of its rate; other readers"):
+            drain(lake, kinesis, tmp_path / "checkpoint", retry_s="1")
+        assert first.exists() == is_planned
+        assert last_run(lake)["outcome"] == "failed"
+    kinesis.refuses_while, kinesis.refuses_every = lambda: False, 3
+    assert drain(lake, kinesis, tmp_path / "checkpoint").inserted == 50
 
 
 def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class _Run:
         """Follow until the end; return whether to begin again, as where a release drains by one batch at a time."""
         before = self.summary.batches
         query = self._begin()
-        fold_at = 0.0
+        fold_at, is_asked_to_end = 0.0, False
         try:
             while not query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
                 if self._has_new and time.monotonic() >= fold_at:
@@ -154,17 +154,20 @@ class _Run:
                     fold_at = time.monotonic() + self.pace.fold_every_s
                 self._record_now_and_then()
         except KeyboardInterrupt:
+            is_asked_to_end = True
             self.progress.say("asked to end: what was read is folded, the rest stays in the stream")
         except PySparkException as error:
             raise self._failed or _in_a_sentence(error) from error
         finally:
             query.stop()
-        if self._failed is not None:
+        # A batch that is stopped half way may say that its storage failed; the next run repeats it.
+        if self._failed is not None and not is_asked_to_end:
             raise self._failed
         self._fold()
         from parsely_spark.sources.kinesis.source import HAS_LIMITS
 
-        return self.pace.drains and not HAS_LIMITS and self.summary.batches > before
+        is_one_batch = self.pace.drains and not HAS_LIMITS and not is_asked_to_end
+        return is_one_batch and self.summary.batches > before
 
     def said(self) -> str:
         """How it goes: the last batch, and what came of all."""
@@ -216,6 +219,7 @@ class _Run:
 
     def _take(self, rows: DataFrame, number: int) -> None:
         """Insert what is new of a batch; Spark calls it in a thread of its own, with a session of its own."""
+        may_crash("began batch")
         start = time.monotonic()
         lake = replace(self.lake, spark=rows.sparkSession)
         records = self.reader.records(rows).persist()  # asked twice: what it is, and what is in it
@@ -236,6 +240,7 @@ class _Run:
         finally:
             records.unpersist()
         self._add(batch)
+        may_crash("ended batch")
 
     def _add(self, batch: Batch) -> None:
         with self._lock:
@@ -256,6 +261,8 @@ class _Run:
             with storage_errors(LakeError, self.lake.place):
                 touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
             self._touched[fold.name] = self._touched.get(fold.name, 0) + touched
+            if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
+                may_crash(f"folded {fold.name}")
 
     def _record_now_and_then(self) -> None:
         if (datetime.now(UTC) - self._recorded_at).total_seconds() >= _RECORD_EVERY_S and self._unrecorded:

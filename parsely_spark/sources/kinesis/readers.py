@@ -160,8 +160,10 @@ def lines_of(records: DataFrame) -> DataFrame:
         ``value`` (string, the bytes as they are), ``source`` (string, stream and shard), ``bytes`` (bigint).
     """
     text = F.col("data").cast("string")
-    # What is no UTF-8 must stay as it is, so nothing is split that need not be.
-    lines = F.when(F.instr(text, "\n") > 0, F.split(text, "\n")).otherwise(F.array(text))
+    # Spark splits text alone, and would put other signs for bytes that are no UTF-8. In Latin-1 each byte is a letter.
+    letters = F.split(F.decode("data", "ISO-8859-1"), "\n")
+    pieces = F.transform(letters, lambda piece: F.encode(piece, "ISO-8859-1").cast("string"))
+    lines = F.when(F.instr(text, "\n") > 0, pieces).otherwise(F.array(text))
     source = F.concat(F.lit("kinesis:"), F.concat_ws("/", "stream", "shard")).alias("source")
     rows = records.where("data is not null").select(F.explode(lines).alias("value"), source)
     return rows.withColumn("bytes", F.octet_length("value") + 1)
