@@ -57,8 +57,12 @@ demo: dev ## the whole of it on this machine: generate a day, build the tables a
 test: dev ## run the tests, in two processes with a Spark each
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# What shows the promises, in minutes; .venv's own Spark has it in `make test`. PYTEST_ADDOPTS="-k NAME" runs less.
-MATRIX_TESTS := tests/test_versions.py tests/test_stream.py
+# What shows the promises, in minutes: the versions themselves, Ctrl-C; both doors, slices and restarts of a stream; every
+# table row for row, every kind of line; folds that are begun twice, overtaken by a rebuild, or joined by what comes late.
+MATRIX_TESTS := tests/test_versions.py tests/test_stream.py tests/test_parse.py \
+    tests/test_batch.py --deselect tests/test_batch.py::test_the_same_hours_delivered_again_rewrite_no_file \
+    tests/test_fold.py tests/test_surroundings.py \
+    -k "not (test_fold or test_surroundings) or believes or made_again or silence or upkeep or declares or ctrl_c"
 test-matrix: $(OLDER:%=test-spark-%) ## run some of the tests on each older Spark, in environments of their own
 
 test-spark-%: .venv-%/.jars

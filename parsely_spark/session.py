@@ -6,6 +6,7 @@ import locale
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -68,7 +69,19 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
         raise SettingsError(_why_no_java()) from error
     if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
         raise LakeError(_no_delta(spark.version))
+    _let_ctrl_c_through(spark.version)
     return spark
+
+
+def _let_ctrl_c_through(version: str) -> None:
+    """See that Ctrl-C is a KeyboardInterrupt before Spark 4.2, too.
+
+    There, Spark's own handler first asks the JVM to cancel its jobs, which fails with another error where the program
+    is waiting for an answer of the JVM, as it mostly is.
+    """
+    is_older = minor_of(version) in ("4.0", "4.1")
+    if is_older and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _no_delta(version: str) -> str:
