@@ -6,14 +6,19 @@ unexport SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYSPARK_PYTHON PYSPARK_DRIVER_PYTH
 BIN := .venv/bin
 # PYTHON=... says what to make .venv with; once there is one, that is the Python to look at.
 CHECK := PYTHON="$(or $(shell test -x $(BIN)/python && echo $(BIN)/python),$(PYTHON))" sh tools/prerequisites.sh
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check
+
+# The releases of Spark that are tested beside that of .venv, which is the first row; X.Y is tested in .venv-X.Y.
+VERSIONS := parsely_spark/data/versions.csv
+OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(VERSIONS))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help prerequisites dev demo test soak check format docs wheel dist lock clean
+.SECONDARY:
+.PHONY: help prerequisites dev demo test test-matrix soak check format docs wheel dist lock clean
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prerequisites:
 	@$(CHECK) >/dev/null
@@ -21,18 +26,29 @@ prerequisites:
 dev: prerequisites .venv/.jars ## set up .venv: locked packages, this package, Delta's and S3A's jars
 
 # --clear, because this is also reached when the Python that an older .venv points to is gone.
-$(BIN)/python: | prerequisites
-	@"$$($(CHECK))" -m venv --clear .venv
+%/bin/python: | prerequisites
+	@"$$($(CHECK))" -m venv --clear $*
 
-# The two below are stamps: a second `make dev` costs no more than the check of prerequisites.
-.venv/.packages: requirements.lock pyproject.toml $(BIN)/python
-	@echo "installing the packages of requirements.lock into .venv ..."
-	@$(PIP) --require-hashes -r requirements.lock
+# Those below are stamps: a second `make dev` costs no more than the check of prerequisites.
+define install
+	@echo "installing the packages of $< into $(@D) ..."
+	@$(PIP) --require-hashes -r $<
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+endef
+
+.venv/.packages: requirements.lock pyproject.toml $(BIN)/python
+	$(install)
+
+.venv-%/.packages: requirements-spark-%.lock pyproject.toml .venv-%/bin/python
+	$(install)
 
 .venv/.jars: .venv/.packages conf/jars.lock tools/jars.py
-	@$(BIN)/python tools/jars.py
+	@$(@D)/bin/python tools/jars.py
+	@touch $@
+
+.venv-%/.jars: .venv-%/.packages conf/jars-spark-%.lock tools/jars.py
+	@$(@D)/bin/python tools/jars.py
 	@touch $@
 
 demo: dev ## the whole of it on this machine: generate a day, build the tables and print what is in them
@@ -40,6 +56,18 @@ demo: dev ## the whole of it on this machine: generate a day, build the tables a
 
 test: dev ## run the tests, in two processes with a Spark each
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# What shows the promises, in minutes: the versions themselves, Ctrl-C; both doors, slices and restarts of a stream; every
+# table row for row, every kind of line; folds that are begun twice, overtaken by a rebuild, or joined by what comes late.
+MATRIX_TESTS := tests/test_versions.py tests/test_stream.py tests/test_parse.py \
+    tests/test_batch.py --deselect tests/test_batch.py::test_the_same_hours_delivered_again_rewrite_no_file \
+    tests/test_fold.py tests/test_surroundings.py \
+    -k "not (test_fold or test_surroundings) or believes or made_again or silence or upkeep or declares or ctrl_c"
+test-matrix: $(OLDER:%=test-spark-%) ## run some of the tests on each older Spark, in environments of their own
+
+test-spark-%: .venv-%/.jars
+	@echo "Spark $*:"
+	@.venv-$*/bin/python -m pytest $(MATRIX_TESTS)
 
 # A seed names the cases: `make soak SEED=n` runs the same again.
 soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many
@@ -70,16 +98,20 @@ dist: wheel ## the wheel, and dist/parsely_spark-X.zip with its dependencies for
 	@$(BIN)/python tools/pyfiles.py
 
 # uv writes the lock, from an environment of its own: nothing else here needs it.
-lock: prerequisites ## resolve requirements.lock and conf/jars.lock again; a pin stays unless pyproject.toml moves it
+COMPILE := build/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
+    --custom-compile-command "make lock" pyproject.toml
+lock: prerequisites ## resolve every lock again; a pin stays unless pyproject.toml or the versions move it
 	@rm -rf build/lock && "$$($(CHECK))" -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	build/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
-	    --custom-compile-command "make lock" --extra local --extra dev \
-	    --output-file requirements.lock pyproject.toml
-	@$(MAKE) --no-print-directory .venv/.packages
-	$(BIN)/python tools/jars.py --lock
+	$(COMPILE) --extra local --extra dev --output-file requirements.lock
+	@for spark in $(OLDER); do \
+	    awk -F , -v "minor=$$spark" 'index($$1, minor ".") == 1 { print "pyspark==" $$1 "\ndelta-spark==" $$2 }' $(VERSIONS) \
+	    | $(COMPILE) - --extra kinesis --extra matrix --output-file requirements-spark-$$spark.lock || exit 1; \
+	done
+	@$(MAKE) --no-print-directory .venv/.packages $(OLDER:%=.venv-%/.packages)
+	@for spark in .venv $(OLDER:%=.venv-%); do $$spark/bin/python tools/jars.py --lock || exit 1; done
 
 clean: ## remove .venv and all that was built
-	rm -rf .venv build dist .demo spark-warehouse metastore_db derby.log
+	rm -rf .venv .venv-* build dist .demo spark-warehouse metastore_db derby.log
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ import locale
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from parsely_spark.errors import LakeError, SettingsError
+from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,14 +68,29 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     except PySparkRuntimeError as error:
         raise SettingsError(_why_no_java()) from error
     if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
-        raise LakeError(_NO_DELTA)
+        raise LakeError(_no_delta(spark.version))
+    _let_ctrl_c_through(spark.version)
     return spark
 
 
-_NO_DELTA = (
-    "This Spark has no jar of Delta; submit with `--packages io.delta:delta-spark_SPARK_2.13:DELTA`, in versions that "
-    "go together, such as 4.2 and 4.4.0."
-)
+def _let_ctrl_c_through(version: str) -> None:
+    """See that Ctrl-C is a KeyboardInterrupt before Spark 4.2, too.
+
+    There, Spark's own handler first asks the JVM to cancel its jobs, which fails with another error where the program
+    is waiting for an answer of the JVM, as it mostly is.
+    """
+    is_older = minor_of(version) in ("4.0", "4.1")
+    if is_older and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _no_delta(version: str) -> str:
+    tested = tested_versions()
+    wanted = next((row for row in tested if row.minor == minor_of(version)), tested[0])
+    return (
+        f"This Spark {version} has no jar of Delta; submit with `--packages {wanted.delta_jar}`, "
+        f"which was tested with Spark {wanted.minor}."
+    )
 
 
 def forgets_tables(spark: SparkSession) -> bool:
@@ -223,8 +240,7 @@ def _jars(given: dict[str, str]) -> dict[str, str]:
 
     if any(Path(_find_spark_home(), "jars").glob("delta-spark*.jar")) or any(key in given for key in _JAR_SETTINGS):
         return {}
-    spark_minor = ".".join(metadata.version("pyspark").split(".")[:2])
-    return {"spark.jars.packages": f"io.delta:delta-spark_{spark_minor}_2.13:{metadata.version('delta-spark')}"}
+    return {"spark.jars.packages": delta_jar_of(metadata.version("pyspark"), metadata.version("delta-spark"))}
 
 
 _JAR_SETTINGS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from parsely_spark.versions import tested_versions
 from tools import jars
+
+TESTED = tested_versions()
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def sha256(text: str) -> str:
 
 
 def test_jars_whose_hashes_agree_are_installed_under_sparks_kind_of_name(resolved, folder):
-    jars._install(resolved, {coordinate: sha256(coordinate) for coordinate in resolved}, folder)
+    jars._install(resolved, {coordinate: sha256(coordinate) for coordinate in resolved}, folder, "jars.lock")
 
     assert sorted(jar.name for jar in folder.iterdir()) == ["one-1.0.jar", "two-2.0.jar"]
 
@@ -39,7 +42,7 @@ def test_one_wrong_hash_keeps_every_jar_out_and_is_named(resolved, folder):
     locked = {"g:one:1.0": sha256("g:one:1.0"), "g:two:2.0": sha256("something else")}
 
     with pytest.raises(jars.JarsError, match=r"g:two:2\.0 came with sha256 .*, conf/jars\.lock wants "):
-        jars._install(resolved, locked, folder)
+        jars._install(resolved, locked, folder, "jars.lock")
 
     assert list(folder.iterdir()) == []
 
@@ -47,7 +50,7 @@ def test_one_wrong_hash_keeps_every_jar_out_and_is_named(resolved, folder):
 @pytest.mark.parametrize("locked", [["g:one:1.0"], ["g:one:1.0", "g:two:2.0", "g:three:3.0"]])
 def test_a_jar_more_or_less_than_the_lock_has_is_named(resolved, folder, locked):
     with pytest.raises(jars.JarsError, match=r"differ in g:(two:2|three:3)\.0; run `make lock`"):
-        jars._install(resolved, dict.fromkeys(locked, ""), folder)
+        jars._install(resolved, dict.fromkeys(locked, ""), folder, "jars.lock")
 
 
 def test_a_jar_of_an_older_lock_is_removed(folder):
@@ -73,14 +76,23 @@ def test_the_artifact_is_found_in_a_jars_name(jar, artifact):
 
 
 def test_the_lock_has_no_second_version_of_what_spark_ships():
-    spark_own = {file.name for file in distribution("pyspark").files or () if file.parent.name == "jars"}
+    pyspark = distribution("pyspark")
+    spark_own = {file.name for file in pyspark.files or () if file.parent.name == "jars"}
     artifacts = {artifact for jar in spark_own for artifact in jars._artifacts(jar)}
+    lock, _ = jars._wanted(pyspark.version, TESTED)
 
-    assert [c for c in jars._read_lock() if c.split(":")[1] in artifacts] == []
+    assert [c for c in jars._read_lock(lock) if c.split(":")[1] in artifacts] == []
 
 
-def test_the_lock_has_each_artifact_once_and_every_coordinate_asked_for():
-    locked = list(jars._read_lock())
+@pytest.mark.parametrize("spark", [row.spark for row in TESTED])
+def test_the_lock_has_each_artifact_once_and_every_coordinate_asked_for(spark):
+    lock, coordinates = jars._wanted(spark, TESTED)
+    locked = list(jars._read_lock(lock))
 
     assert len({coordinate.rsplit(":", 1)[0] for coordinate in locked}) == len(locked)
-    assert set(jars.COORDINATES) <= set(locked)
+    assert set(coordinates) <= set(locked)
+
+
+def test_a_spark_that_is_not_in_the_table_is_named():
+    with pytest.raises(jars.JarsError, match=r"Spark 3\.5\.9 is not in .*, which has 4\.2\.0, 4\..*; install one of"):
+        jars._wanted("3.5.9", TESTED)

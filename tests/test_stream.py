@@ -6,13 +6,18 @@ import gzip
 import json
 import re
 import shutil
+import threading
+import time
+from contextlib import contextmanager
 from hashlib import sha256
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aggregates import aggregate
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 from lakes import rows_of
+from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
 from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, OURS, KinesisSettings
@@ -21,11 +26,11 @@ from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.stream import Pace, Streamed, run_stream
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
-from parsely_spark.sources.kinesis.readers import reader_of
+from parsely_spark.sources.kinesis.readers import Reader, reader_of
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pyspark.sql import SparkSession
@@ -66,6 +71,11 @@ def lines(bucket: Path) -> list[bytes]:
     return [line for file in files for line in gzip.decompress(file.read_bytes()).split(b"\n") if line]
 
 
+def reader(kinesis: FakeKinesis, **options: str) -> Reader:
+    """Ours, of the stream ``s``."""
+    return reader_of(OURS, options_of(kinesis, **options))
+
+
 def options_of(kinesis: FakeKinesis, **options: str) -> KinesisSettings:
     """Of the stream ``s``."""
     given = {"stream": "s", "region": "us-east-1", "endpoint_url": kinesis.url}
@@ -74,8 +84,44 @@ def options_of(kinesis: FakeKinesis, **options: str) -> KinesisSettings:
 
 def drain(lake: Lake, kinesis: FakeKinesis, checkpoint: Path, **options: str) -> Streamed:
     """Take what is in the stream."""
-    reader = reader_of(OURS, options_of(kinesis, **options))
-    return run_stream(lake, reader, QUIET, Pace(checkpoint=f"file:{checkpoint}", drains=True, tables=TABLES))
+    pace = Pace(checkpoint=f"file:{checkpoint}", drains=True, tables=TABLES)
+    return run_stream(lake, reader(kinesis, **options), QUIET, pace)
+
+
+def follow(lake: Lake, kinesis: FakeKinesis, checkpoint: Path) -> Streamed:
+    """Take what comes until the query is stopped."""
+    pace = Pace(checkpoint=f"file:{checkpoint}", trigger_s=1, tables=TABLES)
+    return run_stream(lake, reader(kinesis), QUIET, pace)
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Wait until it is so."""
+    end = time.monotonic() + 300
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(1)
+
+
+@contextmanager
+def putting(kinesis: FakeKinesis, lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Put a line after the other, round and round, within the block, or for ten minutes; gives what has been put."""
+    put: list[bytes] = []
+    is_over = threading.Event()
+
+    def run() -> None:
+        for line in cycle(lines):
+            if is_over.wait(0.2) or len(put) == 3000:
+                return
+            kinesis.put("s", line)
+            put.append(line)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield put
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def is_utf8(data: bytes) -> bool:
@@ -116,6 +162,69 @@ def test_both_doors_lead_to_the_same_tables(
     of_files = run_batch(lake, [f"file:{bucket}"], QUIET, Limits(tables=TABLES))
     assert (of_files.lines, of_files.inserted) == (len(lines), 0)
     assert first.inserted + second.inserted == lake.read("events").count() == 600
+    assert run_verify(lake, QUIET, tables=TABLES).is_right
+
+
+def test_a_drain_in_slices_takes_all_that_was_there_and_ends_while_more_comes(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """Also where the run before it died in a batch, which is then the first to be taken."""
+    before, later = lines[:90], lines[90:]
+    for part in (before[:30], before[30:60], before[60:]):
+        kinesis.put("s", *part)
+        kinesis.advance(60)
+    with putting(kinesis, later) as put:
+        first = drain(lake, kinesis, tmp_path / "checkpoint", shard_s="30")
+        assert len(put) < 3000
+    rows = lake.read("runs").where(F.col("run_id") == first.run_id).orderBy("ended_at").collect()
+    batches = [batch["lines"] for row in rows for batch in row["batches"] if batch["lines"]]
+    assert len(batches) >= 3
+    assert sum(batches) == first.lines >= len(before)
+    assert first.lines < len(before) + len(put)
+
+    newest = max((tmp_path / "checkpoint" / "commits").glob("[0-9]*"), key=lambda commit: int(commit.name))
+    newest.unlink()
+    (newest.parent / f".{newest.name}.crc").unlink()
+    rest = drain(lake, kinesis, tmp_path / "checkpoint", shard_s="30")
+    assert rest.lines == len(before) + len(put) - first.lines + batches[-1]
+    ids = {json.loads(line)["event_id"] for line in [*before, *put]}
+    assert first.inserted + rest.inserted == len(ids)
+    assert {row["event_id"] for row in lake.read("events").select("event_id").collect()} == ids
+    assert run_verify(lake, QUIET, tables=TABLES).is_right
+
+
+def test_a_stream_is_followed_as_it_grows_until_its_query_is_stopped(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """Begun twice: with records that come later, and over a split."""
+    ids = [json.loads(line)["event_id"] for line in lines]
+    is_following = threading.Event()
+
+    def grow(begin: int, end: int) -> None:
+        try:
+            for number in range(begin, end, 50):
+                kinesis.put("s", *lines[number : number + 50])
+                wait_for(lambda till=number + 50: lake.read("events").count() == len(set(ids[:till])))
+            wait_for(lambda: len(logged("offsets")) == len(logged("commits")))
+        finally:
+            if is_following.is_set():
+                for query in lake.spark.streams.active:
+                    query.stop()
+
+    def logged(what: str) -> list[Path]:
+        return list((tmp_path / "checkpoint" / what).glob("[0-9]*"))
+
+    for begin in (0, 150):
+        thread = threading.Thread(target=grow, args=(begin, begin + 150))
+        is_following.set()
+        thread.start()
+        try:
+            followed = follow(lake, kinesis, tmp_path / "checkpoint")
+        finally:
+            is_following.clear()
+        thread.join()
+        assert followed.lines == 150
+        kinesis.split("s", kinesis.open_shards("s")[0])
     assert run_verify(lake, QUIET, tables=TABLES).is_right
 
 

@@ -1,8 +1,9 @@
-"""The machine around a run: its time zone, and a disk that is full."""
+"""The machine around a run: its time zone, a disk that is full, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -99,3 +100,36 @@ def test_a_full_disk_is_one_sentence_and_a_run_with_more_room_goes_on(
         keys = [(row["apikey"], row["event_id"]) for row in tables.read("events").collect()]
         assert sorted(keys) == sorted(expected.events)
         assert run_verify(tables, QUIET, tables=("sessions",)).is_right
+
+
+CTRL_C = """
+import os, signal, threading, time
+from parsely_spark.session import get_session, running_tasks
+from parsely_spark.settings import SparkSettings
+
+spark = get_session("test", SparkSettings(spark=(("spark.master", "local[2]"), ("spark.driver.memory", "1g"))))
+
+def interrupt():
+    while not running_tasks(spark)[1]:
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=interrupt).start()
+try:
+    spark.range(0, 10**15, 1, 1).selectExpr("sum(id % 7)").collect()
+except KeyboardInterrupt:
+    print("interrupted", spark.range(3).count())
+"""
+
+
+def test_ctrl_c_while_spark_works_is_an_interruption_and_spark_can_be_asked_on() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", CTRL_C],
+        env={**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        # What a shell starts in the background ignores the signal, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert ended.stdout == "interrupted 3\n", ended.stderr

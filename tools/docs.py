@@ -1,4 +1,4 @@
-"""Write the pages of ``docs/`` and ``conf/`` that are generated from the code, or check that they are current.
+"""Write what is generated in ``docs/``, ``conf/`` and the README from the code, or check that it is current.
 
     python tools/docs.py            writes every page
     python tools/docs.py --check    writes nothing; exits 1 and names the pages that are stale
@@ -27,6 +27,7 @@ from parsely_spark.schema import EVENT_FIELDS, Field
 from parsely_spark.settings import COMMANDS
 from parsely_spark.tables.catalog import TABLES
 from parsely_spark.tables.views import VIEWS
+from parsely_spark.versions import tested_versions
 
 if TYPE_CHECKING:
     from parsely_spark.declaration import Field as Setting
@@ -257,7 +258,16 @@ def _short(type_: str) -> str:
     return "struct" if type_.startswith("struct<") else type_
 
 
+def readme() -> str:
+    """The README, with the versions that were tested below its heading of that name."""
+    header = ("Spark", "Delta", "Hadoop client", "Python", "Java", "Delta's jar")
+    rows = [(v.spark, v.delta, v.hadoop, v.python, v.java, f"`{v.delta_jar}`") for v in tested_versions()]
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"(?<=\n## Versions\n\n)(\|.*\n)+", _table(header, rows), page)
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "README.md": readme,
     "conf/parsely.toml": example_settings,
     "docs/events.md": events_page,
     "docs/settings.md": settings_page,

@@ -4,7 +4,10 @@ A session then starts without asking any repository, and so does a standalone cl
 environment. Spark's own Ivy does the download: a machine that runs Spark has that and need not have Maven.
 
     .venv/bin/python tools/jars.py          install what conf/jars.lock lists; a no-op when it is in place
-    .venv/bin/python tools/jars.py --lock   resolve COORDINATES again and rewrite conf/jars.lock
+    .venv/bin/python tools/jars.py --lock   resolve the coordinates again and rewrite conf/jars.lock
+
+Which jars those are follows from the environment's Spark, one of parsely_spark/data/versions.csv. The first of them has
+conf/jars.lock; an older one conf/jars-spark-X.Y.lock, of Delta alone.
 """
 
 from __future__ import annotations
@@ -19,19 +22,17 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-LOCK = Path(__file__).resolve().parent.parent / "conf" / "jars.lock"
+if TYPE_CHECKING:
+    from parsely_spark.versions import Versions
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
 LOCK_HEADER = "# The jars that join Spark's own: group:artifact:version  sha256. Written by `make lock`.\n"
 
-# Delta for exactly this Spark, and the hadoop-aws of exactly the Hadoop inside it. hadoop-aws asks for the
-# whole AWS SDK (`bundle`, over 600 MB); S3A uses these three modules of it, in the version its own POM names.
-COORDINATES = (
-    "io.delta:delta-spark_4.2_2.13:4.4.0",
-    "org.apache.hadoop:hadoop-aws:3.5.0",
-    "software.amazon.awssdk:s3:2.35.4",
-    "software.amazon.awssdk:s3-transfer-manager:2.35.4",
-    "software.amazon.awssdk:sts:2.35.4",
-)
+# hadoop-aws asks for the whole AWS SDK (`bundle`, over 600 MB); S3A uses these three modules of it, in the version
+# that the POM of the newest hadoop-aws in the table names.
+AWS_SDK = tuple(f"software.amazon.awssdk:{module}:2.35.4" for module in ("s3", "s3-transfer-manager", "sts"))
 EXCLUDES = (
     "software.amazon.awssdk:bundle",  # replaced by the three modules above
     "org.wildfly.openssl:wildfly-openssl",  # S3A takes the JDK's own TLS without it
@@ -49,35 +50,52 @@ def main() -> None:
     """Install the locked jars, or with `--lock` resolve them again and write the lock."""
     if sys.prefix == sys.base_prefix:
         raise JarsError(f"{sys.executable} is not in a virtual environment; run `make dev`, which makes one.")
+    from parsely_spark.versions import tested_versions  # which is there in a virtual environment alone
+
     pyspark = distribution("pyspark")
+    lock, coordinates = _wanted(pyspark.version, tested_versions())
     jars = Path(str(pyspark.locate_file("pyspark/jars")))
     spark_own = {file.name for file in pyspark.files or () if file.parent.name == "jars"}
 
     if sys.argv[1:] == ["--lock"]:
         with tempfile.TemporaryDirectory() as ivy:
-            hashes = {coordinate: _sha256(jar) for coordinate, jar in _resolve(Path(ivy), spark_own).items()}
-        LOCK.write_text(LOCK_HEADER + "".join(f"{c}  {sha256}\n" for c, sha256 in sorted(hashes.items())))
-        print(f"conf/jars.lock: {len(hashes)} jars")
+            resolved = _resolve(coordinates, Path(ivy), spark_own)
+            hashes = {coordinate: _sha256(jar) for coordinate, jar in resolved.items()}
+        lock.write_text(LOCK_HEADER + "".join(f"{c}  {sha256}\n" for c, sha256 in sorted(hashes.items())))
+        print(f"conf/{lock.name}: {len(hashes)} jars")
 
-    locked = _read_lock()
+    locked = _read_lock(lock)
     _remove_stale(jars, keep=spark_own | {_jar_name(coordinate) for coordinate in locked})
     if not all((jars / _jar_name(coordinate)).exists() for coordinate in locked):
-        print(f"downloading {len(locked)} jars for Delta and S3A ...", flush=True)
+        print(f"downloading the {len(locked)} jars of conf/{lock.name} ...", flush=True)
         with tempfile.TemporaryDirectory() as ivy:
-            _install(_resolve(Path(ivy), spark_own), locked, jars)
+            _install(_resolve(coordinates, Path(ivy), spark_own), locked, jars, lock.name)
 
 
-def _install(resolved: dict[str, Path], locked: dict[str, str], jars: Path) -> None:
+def _wanted(spark: str, tested: list[Versions]) -> tuple[Path, list[str]]:
+    """The lock for a Spark, and the coordinates that it is resolved from: Delta, and S3A for the first of *tested*."""
+    versions = next((row for row in tested if row.spark == spark), None)
+    if versions is None:
+        raise JarsError(
+            f"Spark {spark} is not in parsely_spark/data/versions.csv, which has "
+            f"{', '.join(row.spark for row in tested)}; install one of these, or add it there and run `make lock`."
+        )
+    if versions != tested[0]:
+        return CONF / f"jars-spark-{versions.minor}.lock", [versions.delta_jar]
+    return CONF / "jars.lock", [versions.delta_jar, f"org.apache.hadoop:hadoop-aws:{versions.hadoop}", *AWS_SDK]
+
+
+def _install(resolved: dict[str, Path], locked: dict[str, str], jars: Path, lock: str) -> None:
     """Copy *resolved* into *jars*, all of them or none: every hash is compared before the first copy."""
     if unlike := sorted(resolved.keys() ^ locked.keys()):
         raise JarsError(
-            f"conf/jars.lock and what the coordinates resolve to differ in {', '.join(unlike)}; "
+            f"conf/{lock} and what the coordinates resolve to differ in {', '.join(unlike)}; "
             "run `make lock` if the coordinates were changed on purpose."
         )
     for coordinate, jar in resolved.items():
         if (found := _sha256(jar)) != locked[coordinate]:
             raise JarsError(
-                f"{coordinate} came with sha256 {found}, conf/jars.lock wants {locked[coordinate]}; "
+                f"{coordinate} came with sha256 {found}, conf/{lock} wants {locked[coordinate]}; "
                 "this is not the jar that was tested, so find out why before running `make lock`."
             )
     for coordinate, jar in resolved.items():
@@ -88,8 +106,8 @@ def _install(resolved: dict[str, Path], locked: dict[str, str], jars: Path) -> N
         part.replace(target)
 
 
-def _resolve(ivy: Path, spark_own: set[str]) -> dict[str, Path]:
-    """Download COORDINATES and what they need into *ivy*; return the jars by `group:artifact:version`."""
+def _resolve(coordinates: list[str], ivy: Path, spark_own: set[str]) -> dict[str, Path]:
+    """Download *coordinates* and what they need into *ivy*; return the jars by `group:artifact:version`."""
     # pyspark is imported here since it costs more than the whole check that nothing is to be done.
     from pyspark.conf import SparkConf
     from pyspark.errors import PySparkRuntimeError
@@ -99,7 +117,7 @@ def _resolve(ivy: Path, spark_own: set[str]) -> dict[str, Path]:
     excludes = [*EXCLUDES, *sorted({f"*:{artifact}" for jar in spark_own for artifact in _artifacts(jar)})]
     conf = SparkConf(loadDefaults=False)
     conf.set("spark.jars.ivy", str(ivy))
-    conf.set("spark.jars.packages", ",".join(COORDINATES))
+    conf.set("spark.jars.packages", ",".join(coordinates))
     conf.set("spark.jars.excludes", ",".join(excludes))
     # Another Spark on this machine must not answer in place of the one that gets the jars.
     os.environ.pop("SPARK_HOME", None)
@@ -151,12 +169,12 @@ def _remove_stale(jars: Path, keep: set[str]) -> None:
     """Delete the jars that an older lock brought in: Spark would load both versions."""
     for jar in jars.glob("*.jar"):
         if jar.name not in keep:
-            print(f"removing {jar.name}, which neither Spark nor conf/jars.lock names")
+            print(f"removing {jar.name}, which neither Spark nor the lock names")
             jar.unlink()
 
 
-def _read_lock() -> dict[str, str]:
-    rows = (line.split() for line in LOCK.read_text().splitlines() if not line.startswith("#"))
+def _read_lock(lock: Path) -> dict[str, str]:
+    rows = (line.split() for line in lock.read_text().splitlines() if not line.startswith("#"))
     return dict(rows)
 
 

@@ -113,8 +113,7 @@ def run_stream(lake: Lake, reader: Reader, progress: Progress, pace: Pace) -> St
     try:
         run.create_tables()
         with progress.live("stream", run.said):
-            while run.follow():
-                pass
+            run.follow()
     except ParselySparkError as error:
         run.record("failed", str(error))
         raise
@@ -135,6 +134,7 @@ class _Run:
         self._recorded_at = datetime.now(UTC)
         self._failed: ParselySparkError | None = None
         self._has_new = False  # events that are not folded
+        self._fold_at = 0.0
 
     def create_tables(self) -> None:
         """Create what is missing, before anything is read."""
@@ -142,32 +142,35 @@ class _Run:
             self.lake.look()
             create_missing_tables(self.lake, [fold.name for fold in self.folds])
 
-    def follow(self) -> bool:
-        """Follow until the end; return whether to begin again, as where a release drains by one batch at a time."""
-        before = self.summary.batches
-        query = self._begin()
-        fold_at, is_asked_to_end = 0.0, False
+    def follow(self) -> None:
+        """Follow until the end, and fold what came."""
+        begins_again, is_asked_to_end = self.pace.drains and self.reader.drains_by_one_batch, False
         try:
-            while not query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
-                if self._has_new and time.monotonic() >= fold_at:
-                    self._fold()
-                    fold_at = time.monotonic() + self.pace.fold_every_s
-                self._record_now_and_then()
+            while self._follow_query() and begins_again:
+                pass
         except KeyboardInterrupt:
             is_asked_to_end = True
             self.progress.say("asked to end: what was read is folded, the rest stays in the stream")
-        except PySparkException as error:
-            raise self._failed or _in_a_sentence(error) from error
-        finally:
-            query.stop()
         # A batch that is stopped half way may say that its storage failed; the next run repeats it.
         if self._failed is not None and not is_asked_to_end:
             raise self._failed
         self._fold()
-        from parsely_spark.sources.kinesis.source import HAS_LIMITS
 
-        is_one_batch = self.pace.drains and not HAS_LIMITS and not is_asked_to_end
-        return is_one_batch and self.summary.batches > before
+    def _follow_query(self) -> bool:
+        """Follow by one query until it ends; return whether it had a batch."""
+        before = self.summary.batches
+        query = self._begin()
+        try:
+            while not query.awaitTermination(_LOOK_S):  # type: ignore[arg-type]  # it takes parts of a second
+                if self._has_new and time.monotonic() >= self._fold_at:
+                    self._fold()
+                    self._fold_at = time.monotonic() + self.pace.fold_every_s
+                self._record_now_and_then()
+        except PySparkException as error:
+            raise self._failed or _in_a_sentence(error) from error
+        finally:
+            query.stop()
+        return self.summary.batches > before
 
     def said(self) -> str:
         """How it goes: the last batch, and what came of all."""
@@ -209,7 +212,8 @@ class _Run:
         may_crash("recorded run")
 
     def _begin(self) -> StreamingQuery:
-        rows = self.reader.read(self.lake.spark)
+        drained_s = time.monotonic() - self._start if self.pace.drains else None
+        rows = self.reader.read(self.lake.spark, drained_s=drained_s)
         writer = rows.writeStream.option("checkpointLocation", self.pace.checkpoint).foreachBatch(self._take)
         trigger = {"availableNow": True} if self.pace.drains else {"processingTime": f"{self.pace.trigger_s} seconds"}
         try:

@@ -31,13 +31,31 @@ class Reader:
     format: str
     options: dict[str, str]
 
-    def read(self, spark: SparkSession) -> DataFrame:
-        """The stream as the source gives it."""
+    @property
+    def drains_by_one_batch(self) -> bool:
+        """Whether Spark ends a query that drains after one batch, and not when nothing is left."""
+        if self.format != OURS:
+            return False
+        from parsely_spark.sources.kinesis.source import HAS_LIMITS
+
+        return not HAS_LIMITS
+
+    def read(self, spark: SparkSession, *, drained_s: float | None = None) -> DataFrame:
+        """The stream as the source gives it.
+
+        Args:
+            spark: the session.
+            drained_s: for how many seconds the stream has been drained, where that takes a query for each batch: what
+                came since is left for another run, or a stream that never rests would have no end.
+        """
+        options = dict(self.options)
         if self.format == OURS:
-            from parsely_spark.sources.kinesis.source import ParselyKinesis
+            from parsely_spark.sources.kinesis.source import DRAINED_MS, ParselyKinesis
 
             spark.dataSource.register(ParselyKinesis)
-        return spark.readStream.format(self.format).options(**self.options).load()
+            if drained_s is not None:
+                options[DRAINED_MS] = str(round(drained_s * 1000))
+        return spark.readStream.format(self.format).options(**options).load()
 
     def records(self, rows: DataFrame) -> DataFrame:
         """What the source gave, by the same names whichever it is.

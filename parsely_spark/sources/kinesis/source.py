@@ -18,6 +18,7 @@ from parsely_spark.sources.kinesis.kpl import records_of
 from parsely_spark.sources.kinesis.offsets import Offset, Range, ranges
 from parsely_spark.sources.kinesis.planning import Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
+from parsely_spark.sources.kinesis.stream import CLOCK_SLACK_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,10 @@ except ImportError:
 
 else:
     HAS_LIMITS = True
+
+# Option that tells for how long the stream has been drained, where Spark does not say that it is. By AWS's clock the
+# planner then knows when that began; this machine's may differ. It is `pipelines/stream.py` that gives it.
+DRAINED_MS = "drained_ms"
 
 SCHEMA = (
     "stream string, shard_id string, sequence_number string, sub_sequence int, partition_key string, "
@@ -63,7 +68,9 @@ class ParselyKinesis(DataSource):
         return SCHEMA
 
     def streamReader(self, schema: Any) -> KinesisReader:  # Spark's name
-        return KinesisReader(KinesisSettings.of_options(self.options))
+        given = dict(self.options)
+        drained_ms = given.pop(DRAINED_MS, None)
+        return KinesisReader(KinesisSettings.of_options(given), None if drained_ms is None else int(drained_ms))
 
 
 class Task(InputPartition):
@@ -76,11 +83,11 @@ class Task(InputPartition):
 class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
     """Plans and reads; see the module."""
 
-    def __init__(self, options: KinesisSettings) -> None:
+    def __init__(self, options: KinesisSettings, drained_ms: int | None = None) -> None:
         self._options = options
+        self._drained_ms = drained_ms
         self._planner: Planner | None = None
         self._reached: Offset | None = None  # for releases that do not say where a batch begins
-        self._drains = False
 
     def initialOffset(self) -> dict[str, Any]:
         """Before the first batch. Spark asks again when it repeats that batch, so nothing that changes is in it."""
@@ -88,7 +95,7 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
 
     def prepareForTriggerAvailableNow(self) -> None:
         """Take what is there by now, and then no more."""
-        self._drains = True
+        self._drained_ms = self._drained_ms or 0
 
     def getDefaultReadLimit(self) -> ReadLimit:
         """Slices, unless Spark says that all is wanted at once."""
@@ -121,7 +128,9 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         if self._planner is None:
             stream = _connect(self._options)
             heals_later = self._options.on_gap == "heal-later"
-            until_ms = stream.now_ms() if self._drains else None
+            until_ms = None
+            if self._drained_ms is not None:
+                until_ms = stream.now_ms() + CLOCK_SLACK_MS - self._drained_ms
             self._planner = Planner(stream, self._options.begin, heals_later=heals_later, until_ms=until_ms)
         return self._planner
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HORIZON_SLACK_MS = 60_000  # how much earlier than the retention says records are taken to be gone
+CLOCK_SLACK_MS = 1000  # how much later it may be than the stream's clock says, which tells whole seconds
 
 
 class Position(NamedTuple):
