@@ -148,6 +148,8 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         # Delta reads a table's log in 50 tasks. Ours have some thousand files, and each task has its fixed cost.
         "spark.databricks.delta.snapshotPartitions": "8",
+        # What is kept between two steps of a run is in as many parts as it is big, not as many as a shuffle may have.
+        "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
         # Of the driver, from its first lines on. The executors, whose logs nobody sees by chance, keep theirs.
         "spark.log.level": "INFO" if settings.verbose else "ERROR",
         **_s3(given),
