@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import PySparkException
+
 from parsely_spark.errors import LakeError
 from parsely_spark.tables.lease import turn_to_write
 
