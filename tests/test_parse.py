@@ -54,6 +54,17 @@ LINES = {
     "unicode": line(metadata_title="Größe, 新聞 🦉"),
     "braces in texts": line(metadata_custom_metadata='{"a": {"b": 1}} {', metadata_title="}{ } x"),
     "nested extra data": line(extra_data={"a": {"b": [1, {"c": "}"}]}, "d": None}),
+    # whether the object is all of the line
+    "whole: CRLF": line() + b"\r",
+    "whole: two objects": line() + line(),
+    "whole: two objects and a comma": line() + b"," + line(),
+    "whole: an object, and the end of an array": line() + b"],[" + line(),
+    "whole: the rest of an object": line() + b',"url":"x"}',
+    "whole: an end of its own": line(parsely_spark_end=5),
+    "whole: an end of its own, then another object": line(parsely_spark_end=5) + b'{"a":1}',
+    "whole: a field without a value": line()[:-1] + b',"a":}',
+    "whole: a text without an end": line()[:-1] + b',"a":"b}',
+    "whole: no fields": b"{}",
     "apikey is an object, engaged time a text": line(apikey={"a": 1}, engaged_time_inc="5"),
     # values of another type
     **{

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BYTE_ORDER_MARK = "\ufeff"
 WHITE_SPACE = " \t\r\n\f\v"
 _ALL = 2**31 - 1  # letters
+_END = "parsely_spark_end"  # a field that `parse` adds to each line, see `_with_end`
 
 # Why a line is not an event, in the order in which the questions are asked.
 REASONS = {
@@ -71,10 +72,12 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
         MissingColumnsError: if ``value`` is absent.
     """
     require_columns(lines, ("value",), step="parse")
-    record = F.from_json(_json_text("value"), event_struct().add(CORRUPT, "string"), JSON_OPTIONS)
     kept = [name for name in lines.columns if name != "value"]
-    read = lines.select(*kept, F.col("value").alias("_line"), record.alias("_record"))
-    return _judge(read, kept, F.col("_unknown"), ingested_at)
+    struct = event_struct().add(_END, "long").add(CORRUPT, "string")
+    read = lines.select(*kept, F.col("value").alias("_line"), F.xxhash64("value").alias("_line_hash"))
+    read = read.select("*", F.from_json(_with_end(), struct, JSON_OPTIONS).alias("_record"))
+    is_one_object = F.coalesce(F.col(f"_record.{_END}") == F.col("_line_hash"), F.lit(False))
+    return _judge(read, kept, F.col("_unknown"), is_one_object, ingested_at)
 
 
 def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
@@ -93,11 +96,11 @@ def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     require_columns(lines, ("value",), step="parse_again")
     kept = [name for name in lines.columns if name != "value"]
     texts = tolerant.texts(_json_text("value"), JSON_OPTIONS).alias("_texts")
-    read = lines.select(*kept, F.col("value").alias("_line"), texts)
+    read = lines.select(*kept, F.col("value").alias("_line"), F.xxhash64("value").alias("_line_hash"), texts)
     read = read.select("*", tolerant.record(F.col("_texts")).alias("_record"))
     lost = tolerant.lost_names(F.col("_texts"), F.col("_record"))
     unheld = F.concat(F.coalesce("_unknown", F.array().cast("array<string>")), lost)
-    return _judge(read, kept, unheld, ingested_at)
+    return _judge(read, kept, unheld, tolerant.is_one_value(_json_text("_line")), ingested_at)
 
 
 def _unknown_names() -> Column:
@@ -107,19 +110,18 @@ def _unknown_names() -> Column:
     return F.when(F.size(names) > 0, names)
 
 
-def _judge(read: DataFrame, kept: list[str], unheld: Column, ingested_at: datetime) -> DataFrame:
+def _judge(read: DataFrame, kept: list[str], unheld: Column, is_one_object: Column, ingested_at: datetime) -> DataFrame:
     # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
     fields = event_struct().names
     judged = (
         read.select("*", *[F.col(f"_record.{name}").alias(name) for name in _JUDGED_BY], _is_blank().alias("_is_blank"))
-        .withColumn("_line_hash", F.xxhash64("_line"))
         .withColumn("event_id", _event_id())
         .withColumn("_said_ms", columns.server_ms())
         # Nothing is computed from an unusable time: arithmetic on outside numbers overflows, and that ends a run.
         .withColumn("_server_ms", columns.usable_server_ms(F.col("_said_ms"), ingested_at=ingested_at))
         .select(
             "*",
-            _reason().alias("_reason"),
+            _reason(is_one_object).alias("_reason"),
             columns.event_ms(F.col("_server_ms")).alias("_ms"),
             columns.user_agent_text().alias("_agent"),
             _unknown_names().alias("_unknown"),
@@ -152,11 +154,11 @@ def _event_id() -> Column:
     return F.when(given != "", given).otherwise(of_line)
 
 
-def _reason() -> Column:
+def _reason(is_one_object: Column) -> Column:
     return (
         F.when(F.col("_is_blank"), None)
         .when(~F.is_valid_utf8("_line"), "not_utf8")
-        .when(F.col("_corrupt").isNotNull() | _is_of_no_type() | ~_is_one_object(), "not_an_object")
+        .when(F.col("_corrupt").isNotNull() | _is_of_no_type() | ~is_one_object, "not_an_object")
         .when(F.coalesce(F.col("apikey"), F.lit("")) == "", "no_apikey")
         .when(F.col("_said_ms").isNull(), "no_time")
         .when(F.col("_server_ms").isNull(), "time_out_of_range")
@@ -170,15 +172,21 @@ def _is_of_no_type() -> Column:
     return reduce(or_, [F.coalesce(wrong, F.lit(False)) for wrong in (*doubles, *texts)])
 
 
-def _is_one_object() -> Column:
-    """Whether nothing follows the object: ``from_json`` reads the first value of a line and forgets the rest.
+def _with_end() -> Column:
+    """The JSON of a line with one field more at its end, which holds the hash of the line.
 
-    A line whose only closing brace ends it holds one flat object. Others take the exact test.
+    ``from_json`` reads the first value of a line and forgets the rest. Only when that value reaches to the end of the
+    line does it hold the field; no line can, because it would have to contain its own hash. A line that does not end
+    with a brace is given as it is, and an object without fields breaks: both take the second look.
     """
-    line = F.col("_line")
-    before, after = F.substring_index(line, "}", 1), F.substring_index(line, "}", -1)
-    has_one_brace = F.octet_length(before) + 1 + F.octet_length(after) == F.octet_length(line)
-    return (has_one_brace & after.isin("", "\r")) | tolerant.is_one_value(_json_text("_line"))
+    text = _json_text("_line")
+    data, size = text.cast("binary"), F.octet_length(text)
+    end = F.concat(F.lit(f',"{_END}":'), F.col("_line_hash").cast("string"), F.lit("}"))
+    return (
+        F.when(F.endswith(text, F.lit("}")), F.concat(F.substring(data, F.lit(1), size - 1).cast("string"), end))
+        .when(F.endswith(text, F.lit("}\r")), F.concat(F.substring(data, F.lit(1), size - 2).cast("string"), end))
+        .otherwise(text)
+    )
 
 
 def _is_blank() -> Column:
