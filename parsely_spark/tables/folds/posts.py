@@ -145,7 +145,8 @@ POST_HOURS = Fold(
         Derived("visitors", "bigint", "Distinct visitors, estimated", lambda row: estimated(row("visitors_sketch"))),
         Sketch(
             "visitors_sketch",
-            "HLL sketch of the visitors, for hll_union_agg over rows",
+            "HLL sketch of the visitors; those of several rows are hll_sketch_estimate(hll_union(u, u)) of u = "
+            "hll_union_agg(visitors_sketch)",
             lambda: F.when(columns.is_somebody(), F.col("visitor_site_id")),
         ),
         *EVENT_CELLS,

@@ -131,6 +131,15 @@ def literal(day: date) -> str:
     return f"date'{day.isoformat()}'"
 
 
+def distinct_in(sketches: str) -> str:
+    """SQL of how many distinct values *sketches* have seen: their union, asked as `measures.estimated` does.
+
+    The union of a single row is no merged sketch yet.
+    """
+    union = f"hll_union_agg({sketches})"
+    return f"hll_sketch_estimate(hll_union({union}, {union}))"
+
+
 def text(of: str) -> str:
     """SQL of a text."""
     escaped = of.replace("\\", "\\\\").replace("'", "\\'")
