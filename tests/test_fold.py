@@ -164,6 +164,22 @@ def test_a_table_that_was_made_again_meanwhile_gets_nothing_twice(
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
 
 
+def test_a_table_that_is_made_again_has_no_other_rows_whatever_the_session_overwrites(
+    spark: SparkSession, lake: Lake
+) -> None:
+    """Sessions that overwrite only the partitions that are written keep stale rows in all others."""
+    insert_events(lake, events(spark, {}), says={"run_id": "1"})
+    fold_new_events(lake, SESSIONS, run_id="1")
+    stale = lake.read("sessions").withColumns({"session_key": F.lit("stale"), "hour": F.lit(3)})
+    stale.write.format("delta").mode("append").saveAsTable(lake.name_of("sessions"))
+    spark.conf.set("spark.sql.sources.partitionOverwriteMode", "dynamic")
+    try:
+        assert rebuild_fold(lake, SESSIONS, run_id="2") == 1
+    finally:
+        spark.conf.unset("spark.sql.sources.partitionOverwriteMode")
+    assert [row["hour"] for row in lake.read("sessions").collect()] == [12]
+
+
 IDLE = {"session": False, "session_id": None, "session_timestamp": None}
 
 
