@@ -26,6 +26,7 @@ from parsely_spark.tables.folds import FOLDS, folds_of
 from parsely_spark.tables.folds.sessions import SESSIONS
 from parsely_spark.tables.write import insert_events
 from parsely_spark.transforms.fold import combine, finish, summarize
+from parsely_spark.transforms.measures import Sketch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -178,6 +179,31 @@ def test_a_table_that_is_made_again_has_no_other_rows_whatever_the_session_overw
     finally:
         spark.conf.unset("spark.sql.sources.partitionOverwriteMode")
     assert [row["hour"] for row in lake.read("sessions").collect()] == [12]
+
+
+TEXTS = [
+    column.name
+    for column in EVENTS.columns
+    if column.type == "string" and column.name not in ("apikey", "event_id", "action", "session_key", "_rescued")
+]
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
+@pytest.mark.parametrize("visitor", ["v", None])
+def test_an_empty_text_is_none(spark: SparkSession, fold: Any, visitor: str | None) -> None:
+    """Parse.ly sends one or the other where there is nothing, and what is absent is one thing to a sum."""
+    given = [
+        {"action": action, "at": at, "visitor_site_id": visitor, "session": at < 9, "metadata_title": "Title"}
+        for at, action in enumerate(("pageview", "heartbeat", "videostart", "vheartbeat", "conversion", "vote") * 2)
+    ]
+    given = [row | (IDLE if row["at"] >= 9 else {}) for row in given]
+    known = {"visitor_site_id", "metadata_title"} if visitor else {"metadata_title"}
+    sets = [[row | dict.fromkeys(set(TEXTS) - known, nothing) for row in given] for nothing in (None, "")]
+    if visitor is None:
+        sets[1] = [row | {"visitor_site_id": ""} for row in sets[1]]
+    some, others = (finish(combine(summarize(events(spark, *rows), fold), fold), fold) for rows in sets)
+    sketches = [measure.name for measure in fold.measures if isinstance(measure, Sketch)]
+    assert_df_equality(some.drop(*sketches), others.drop(*sketches), ignore_row_order=True, ignore_nullable=True)
 
 
 IDLE = {"session": False, "session_id": None, "session_timestamp": None}

@@ -62,7 +62,7 @@ METADATA = {
 
 def is_of_post() -> Column:
     """Whether the event is about a page, not about a video on it, and names the page."""
-    return ~columns.is_of_video() & F.coalesce(columns.post_id() != "", F.lit(False))
+    return ~columns.is_of_video() & columns.post_id().isNotNull()
 
 
 def knows_post() -> Column:

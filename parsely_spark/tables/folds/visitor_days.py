@@ -15,6 +15,7 @@ from parsely_spark.tables.folds.parts import (
     event_field,
     is_pageview,
     part,
+    text_field,
 )
 from parsely_spark.transforms.fold import Cell, Fold, Key
 from parsely_spark.transforms.measures import First, Max, Min
@@ -48,12 +49,12 @@ VISITOR_DAYS = Fold(
             "State: the first pageview",
             is_pageview,
             {
-                "url_clean": event_field("url_clean"),
+                "url_clean": text_field("url_clean"),
                 "post_id": columns.post_id,
-                "section": event_field("metadata_section"),
-                "channel": event_field("channel"),
+                "section": text_field("metadata_section"),
+                "channel": text_field("channel"),
                 **REFERRER,
-                **{name: event_field(name) for name in CAMPAIGN},
+                **{name: text_field(name) for name in CAMPAIGN},
             },
         ),
     ),
