@@ -30,11 +30,19 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """A sum over all events: what is in the rows of the table, and what the events add that make no row of it."""
+    """A sum over all events: what is in the rows of the table, and what the events add that make no row of it.
+
+    Attributes:
+        stored: of the rows.
+        expected: of the events that make them.
+        rest: of all other events.
+        lost: of those of them that should be in a row, by the promise of the table's declaration.
+    """
 
     stored: int
     expected: int
     rest: int
+    lost: int
 
 
 @dataclass(kw_only=True)
@@ -52,7 +60,8 @@ class Findings:
     @property
     def is_right(self) -> bool:
         """Whether nothing differs."""
-        sums_agree = all(total.stored == total.expected for of in self.totals.values() for total in of.values())
+        all_totals = [total for of in self.totals.values() for total in of.values()]
+        sums_agree = all(total.stored == total.expected and not total.lost for total in all_totals)
         return sums_agree and not self.unbalanced and not any(self.different.values())
 
     @property

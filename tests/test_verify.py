@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.sql import functions as F
 
+from parsely_spark import columns
 from parsely_spark.errors import LakeError
 from parsely_spark.pipelines import verify
 from parsely_spark.pipelines.batch import Limits, run_batch
@@ -17,6 +19,11 @@ from parsely_spark.pipelines.rebuild import run_rebuild
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
+from parsely_spark.tables.folding import rebuild_fold
+from parsely_spark.tables.folds import USUAL_DEPTHS
+from parsely_spark.tables.folds.pageviews import pageviews
+from parsely_spark.tables.folds.posts import POST_HOURS
+from parsely_spark.tables.folds.sessions import SESSIONS
 from parsely_spark.tables.ledger import record_files, record_run
 from parsely_spark.tables.write import create_missing_tables
 from parsely_spark.testing.generate import generate
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from parsely_spark.transforms.fold import Fold
 
 QUIET = Progress(is_terminal=False)
+PAGEVIEWS = pageviews(USUAL_DEPTHS)
 TABLES = ("sessions", "pageviews", "post_hours")  # one that others follow, one that follows, one with a sketch
 
 
@@ -156,6 +164,24 @@ def test_what_was_noted_twice_or_of_another_table_of_events_misses_nothing(
     again.write.format("delta").mode("append").saveAsTable(lake.name_of("ingested_files"))
     findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions",))
     assert findings.is_right, findings.differences
+
+
+@pytest.mark.parametrize(
+    ("fold", "lost"), [(POST_HOURS, "engaged_s"), (PAGEVIEWS, "engaged_s"), (SESSIONS, "custom_events")]
+)
+def test_a_table_that_takes_too_few_events_is_found(
+    fed: Lake, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fold: Fold, lost: str
+) -> None:
+    """Though each of its rows follows from those that it takes."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    narrow = replace(fold, of=lambda: fold.of() & columns.is_action("pageview"), runs=None, follows=None)
+    rebuild_fold(lake, narrow, run_id="1")
+    monkeypatch.setattr(verify, "folds_of", lambda tables, depths: [narrow])
+    findings = run_verify(lake, QUIET, sample=0.0)
+    assert not findings.is_right
+    assert {d.key for d in findings.differences} == {"sum with the events that make no row and should"}
+    assert lost in {d.column for d in findings.differences}
 
 
 @pytest.mark.parametrize("run", [run_verify, lambda lake, progress: run_rebuild(lake, (), progress)])

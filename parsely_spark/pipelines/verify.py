@@ -153,11 +153,21 @@ def _check_totals(lake: Lake, fold: Fold, state: State, findings: Findings) -> N
     )
     assert stored is not None
     found = {
-        row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"])
+        row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"], lost=row["lost"])
         for row in by_events
     }
     findings.totals[fold.name] = found
     for name, total in found.items():
+        if total.lost:
+            findings.differences.append(
+                Difference(
+                    table=fold.name,
+                    key="sum with the events that make no row and should",
+                    column=name,
+                    stored=f"{total.stored:,}",
+                    expected=f"{total.stored + total.lost:,}",
+                )
+            )
         # Where rows differ, the sums do for that reason.
         if total.stored != total.expected and not findings.different[fold.name]:
             findings.differences.append(

@@ -20,6 +20,7 @@ from parsely_spark.tables.folds.parts import (
     SESSION_CELLS,
     content,
     is_pageview,
+    no_event,
     part,
     text_field,
 )
@@ -62,6 +63,7 @@ def pageviews(depths: DepthSettings) -> Fold:
         runs=idle_runs(is_of_page),
         follows=SESSIONS,
         prune_by=("_first_at", "_last_at", "viewed_at"),
+        leaves_out=no_event,
         columns=(
             *keys(
                 "pageview_key",

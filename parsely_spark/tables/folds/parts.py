@@ -37,6 +37,16 @@ def text_field(name: str) -> Callable[[], Column]:
     return lambda: F.nullif(F.col(name), F.lit(""))
 
 
+def no_event() -> Column:
+    """Of what adds up in a table, the events that make no row of it: none."""
+    return F.lit(False)
+
+
+def nobodys() -> Column:
+    """Of what adds up in a table of visitors, the events that make no row of it: those of nobody."""
+    return ~columns.is_somebody()
+
+
 def list_field(name: str) -> Callable[[], Column]:
     """The list field *name* of the event; null where it is empty, as an event without metadata may send it."""
     return lambda: F.when(F.size(name) > 0, F.col(name))

@@ -17,6 +17,7 @@ from parsely_spark.tables.folds.parts import (
     WATCHED_S,
     event_field,
     list_field,
+    no_event,
     text_field,
 )
 from parsely_spark.transforms.fold import Attribute, Derived, Fold, Key
@@ -134,6 +135,7 @@ POST_HOURS = Fold(
     grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on, "
     "and of events without metadata their URL, which the views count to its post",
     of=lambda: F.coalesce(F.col("action").isin(*columns.STANDARD_ACTIONS), F.lit(False)),
+    leaves_out=no_event,
     columns=(
         APIKEY,
         POST_ID,

@@ -29,6 +29,7 @@ from parsely_spark.tables.folds.parts import (
     first_known,
     idle_session_key,
     is_pageview,
+    nobodys,
     part,
     run_date,
     run_hour,
@@ -82,6 +83,7 @@ SESSIONS = Fold(
         is_run=lambda: F.col("session_source") == "idle",
     ),
     prune_by=("started_at", "ended_at"),
+    leaves_out=nobodys,
     columns=(
         Key(
             "session_key",

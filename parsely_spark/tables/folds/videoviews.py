@@ -19,6 +19,7 @@ from parsely_spark.tables.folds.parts import (
     WATCHED_S,
     content,
     is_videostart,
+    no_event,
     part,
     text_field,
 )
@@ -39,6 +40,7 @@ def videoviews(depths: DepthSettings) -> Fold:
         runs=idle_runs(columns.is_of_video),
         follows=SESSIONS,
         prune_by=("_first_at", "_last_at"),
+        leaves_out=no_event,
         columns=(
             *keys(
                 "videoview_key",

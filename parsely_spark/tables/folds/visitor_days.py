@@ -14,6 +14,7 @@ from parsely_spark.tables.folds.parts import (
     WATCHED_S,
     event_field,
     is_pageview,
+    nobodys,
     part,
     text_field,
 )
@@ -24,6 +25,7 @@ VISITOR_DAYS = Fold(
     name="visitor_days",
     grain="one row per visitor of a site and UTC day",
     of=columns.is_somebody,
+    leaves_out=nobodys,
     columns=(
         Key("apikey", "string", "Parse.ly's id of the site", event_field("apikey")),
         Key("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id")),
