@@ -50,6 +50,7 @@ class Findings:
     """What was compared, and what was found."""
 
     sample: float
+    events: int = 0  # all there are
     rows: dict[str, int] = field(default_factory=dict)  # compared, by table
     folded: dict[str, int] = field(default_factory=dict)  # the version of events that a table holds
     behind: dict[str, int] = field(default_factory=dict)  # versions of events that it did not hold yet
@@ -63,6 +64,21 @@ class Findings:
         all_totals = [total for of in self.totals.values() for total in of.values()]
         sums_agree = all(total.stored == total.expected and not total.lost for total in all_totals)
         return sums_agree and not self.unbalanced and not any(self.different.values())
+
+    @property
+    def never_folded(self) -> list[str]:
+        """The tables that hold nothing of the events, though there are some: no difference to what they say of it."""
+        return [
+            table for table, version in self.folded.items() if version == 0 and self.events and self.behind.get(table)
+        ]
+
+    def lateness(self, table: str) -> str | None:
+        """What of the events is not in *table* yet, in words."""
+        if table in self.never_folded:
+            return f"none of the {self.events:,} events has ever been folded into it; run `parsely-spark batch`"
+        if behind := self.behind.get(table):
+            return f"{behind:,} versions of events are not in it yet; `parsely-spark batch` brings them in"
+        return None
 
     @property
     def unbalanced(self) -> list[Difference]:

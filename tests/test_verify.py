@@ -184,6 +184,25 @@ def test_a_table_that_takes_too_few_events_is_found(
     assert lost in {d.column for d in findings.differences}
 
 
+def test_a_table_that_holds_none_or_not_all_of_the_events_says_so(
+    fed: Lake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """It is no difference: a run may have died, or go on meanwhile."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    generate(tmp_path / "bucket", events=300, hours=1, seed=4)
+    run_batch(lake, [f"file:{tmp_path}/bucket/events"], QUIET, Limits(tables=("sessions",)))
+    create_missing_tables(lake, ["conversions"])
+    findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions", "post_hours", "conversions"))
+    assert findings.is_right
+    assert findings.never_folded == ["conversions"]
+    assert [findings.lateness(table) for table in ("sessions", "post_hours", "conversions")] == [
+        None,
+        "1 versions of events are not in it yet; `parsely-spark batch` brings them in",
+        "none of the 1,800 events has ever been folded into it; run `parsely-spark batch`",
+    ]
+
+
 @pytest.mark.parametrize("run", [run_verify, lambda lake, progress: run_rebuild(lake, (), progress)])
 def test_where_no_lake_is_that_is_said(spark: SparkSession, tmp_path: Path, run: Callable[..., object]) -> None:
     with pytest.raises(LakeError, match="it has no table events; give the folder"):

@@ -71,7 +71,7 @@ def _check_events(lake: Lake, findings: Findings) -> None:
     # What was noted first: a run that goes on meanwhile notes its events after it has inserted them.
     wanted = _noted(lake)
     all_events = rows_at(lake, EVENTS.name, version_of(lake, EVENTS.name))
-    there = all_events.count()
+    there = findings.events = all_events.count()
     events = all_events.where(_is_in(findings.sample, EVENT_KEY))
     copies = events.groupBy(*EVENT_KEY).count()
     findings.rows[EVENTS.name] = events.count()
@@ -214,6 +214,5 @@ def _is_in(sample: float, key: Sequence[str]) -> Column:
 
 
 def _said_of(table: str, findings: Findings) -> str:
-    behind = findings.behind.get(table)
-    late = f"; {behind} versions of events are not in it yet, run `parsely-spark batch`" if behind else ""
-    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{late}"
+    late = findings.lateness(table)
+    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{f'; {late}' if late else ''}"
