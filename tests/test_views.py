@@ -520,7 +520,7 @@ def test_a_view_asks_for_the_tables_that_a_run_left_out(spark: SparkSession, tmp
 
 def test_a_period_reads_only_the_files_that_it_is_about(lake: OpenLake) -> None:
     """By partitions, and by statistics where the partition is not that of the time asked for."""
-    for view in ("custom_events", "campaigns"):
+    for view in ("custom_events", "campaigns", "authors", "sections", "tags", "conversion_attribution"):
         whole, part = (
             lake.view(view, **asked).inputFiles()
             for asked in ({}, {"since": date(2026, 1, 16), "until": date(2026, 1, 17)})
