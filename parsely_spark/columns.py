@@ -187,7 +187,7 @@ def is_of_video() -> Column:
 def post_id() -> Column:
     """The content of the event's page: ``metadata_canonical_url``, or ``url_clean`` where that is missing."""
     canonical = F.col("metadata_canonical_url")
-    return F.when((canonical != "") & ~is_of_video(), canonical).otherwise(F.col("url_clean"))
+    return F.when((canonical != "") & ~is_of_video(), canonical).otherwise(F.nullif("url_clean", F.lit("")))
 
 
 def sent_time(name: str) -> Column:

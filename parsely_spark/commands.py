@@ -125,12 +125,13 @@ def verify(settings: VerifySettings) -> None:
     )
     if settings.json:
         said = {"is_right": findings.is_right, **dataclasses.asdict(findings)}
-        print(json.dumps(said | {"unbalanced": [dataclasses.asdict(sums) for sums in findings.unbalanced]}))
+        said |= {"unbalanced": [dataclasses.asdict(sums) for sums in findings.unbalanced]}
+        print(json.dumps(said | {"never_folded": findings.never_folded}))
     else:
         for difference in (*findings.differences, *findings.unbalanced):
             print(difference)
-        for table, versions in findings.behind.items():
-            print(f"{table}: {versions} versions of events are not in it yet; `parsely-spark batch` brings them in")
+        for table in findings.behind:
+            print(f"{table}: {findings.lateness(table)}")
     if not findings.is_right:
         rows = sum(findings.different.values())
         what = f"{rows:,} rows" if rows else "sums of rows"

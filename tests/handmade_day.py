@@ -66,7 +66,12 @@ SEARCH = {"sref_category": "search", "sref_domain": "google", "session_initial_r
 SOCIAL = {"sref_category": "social", "sref_domain": "facebook.com", "session_initial_referrer": "https://facebook.com/"}
 MAIL = {"surl_utm_source": "mail", "surl_utm_medium": "email", "surl_utm_campaign": "january"}
 IN_MAIL = {name.removeprefix("surl_"): value for name, value in MAIL.items()}
-PHONE = {"ua_devicetype": "mobile", "ua_os": "iOS", "ip_country": "CA"}
+PAID = {"surl_utm_source": "google", "surl_utm_medium": "cpc"}
+ASSISTANT = {"sref_category": "ai", "sref_domain": "chatgpt.com", "session_initial_referrer": "https://chatgpt.com/"}
+QUEBEC = {"ip_subdivision": "QC", "ip_city": "Montreal", "ip_timezone": "America/Toronto"}
+NEW_YORK = {"ip_subdivision": "NY", "ip_timezone": "America/New_York", "ip_market_name": "New York"}
+PHONE = {"ua_devicetype": "mobile", "ua_os": "iOS", "ip_country": "CA", **QUEBEC}
+SUBSCRIBER = {"extra_data": {"subscriber_type": "premium"}}
 BOT = {"user_agent": "Mozilla/5.0 (compatible; Googlebot/2.1)", "ua_browser": "Googlebot"}
 
 
@@ -107,7 +112,7 @@ EVE1, EVE2, DEE, FAY1, FAY2 = "1@04:30:00", "2@16:00:00", "1@13:00:00", "1@2025-
 
 EVENTS = [
     # ann comes from a search, reads A and B, signs up; in the afternoon she comes by mail
-    event("10:00:00", "ann", ANN1, "pageview", "a", A, SEARCH, pageview_id="p1", ref_category="search"),
+    event("10:00:00", "ann", ANN1, "pageview", "a", A, SEARCH, SUBSCRIBER, pageview_id="p1", ref_category="search"),
     beat("10:00:30", "ann", ANN1, "a", 30, SEARCH, pageview_id="p1"),
     beat("10:01:00", "ann", ANN1, "a", 20, SEARCH, pageview_id="p1"),
     event("10:02:00", "ann", ANN1, "pageview", "b", B, SEARCH, pageview_id="p2", ref_category="internal"),
@@ -144,7 +149,7 @@ EVENTS = [
         A,
         SOCIAL,
         pageview_id="p5",
-        extra_data={"_conversion_type": "subscription", "_conversion_label": "premium"},
+        extra_data={"_conversion_type": "subscription", "_conversion_label": "premium", "account": "7"},
     ),
     # cy's phone sends neither sessions nor ids of pageviews; the vote keeps the session together
     event("09:00:00", "cy", None, "pageview", "a", A, PHONE),
@@ -152,16 +157,16 @@ EVENTS = [
     event("09:20:00", "cy", None, "pageview", "b", B, PHONE),
     beat("09:20:11", "cy", None, "b", 11, PHONE),
     event("09:40:00", "cy", None, "vote", "b", B, PHONE, extra_data={"network": 7, "count": "many"}),
-    beat("09:55:30", "cy", None, "b", 5, PHONE),
+    beat("10:25:30", "cy", None, "b", 5, PHONE, ts_action="2026-01-14 09:55:30"),  # sent when there was a net again
     # many browsers without cookies
     event("11:00:00", "OPTOUT", "1@11:00:00", "pageview", "a", A, pageview_id="p6"),
     beat("11:00:30", "OPTOUT", "1@11:00:00", "a", 25, pageview_id="p6"),
     event("11:10:00", "OPTOUT", "1@11:10:00", "pageview", "", FRONT, pageview_id="p7"),
     # Apple News, a bot, and one whose pageview never came
-    event("13:00:00", "dee", DEE, "pageview", "b", B, channel="apln-rta", pageview_id="p8"),
-    beat("13:00:10", "dee", DEE, "b", 8, channel="apln-rta", pageview_id="p8"),
+    event("13:00:00", "dee", DEE, "pageview", "b", B, NEW_YORK, channel="apln-rta", pageview_id="p8"),
+    beat("13:00:10", "dee", DEE, "b", 8, NEW_YORK, channel="apln-rta", pageview_id="p8"),
     event("14:00:00", "bot", "1@14:00:00", "pageview", "a", A, BOT, pageview_id="p9"),
-    beat("17:00:00", "hal", "1@17:00:00", "a", 7, pageview_id="p99"),
+    beat("17:00:00", "hal", "1@17:00:00", "a", 7, ASSISTANT, pageview_id="p99"),
     # eve reads B at half past eleven of the evening before, and buys on a page that sent no pageview
     event("04:30:00", "eve", EVE1, "pageview", "b", B, SEARCH, pageview_id="p10", ref_category="search"),
     beat("04:30:41", "eve", EVE1, "b", 41, SEARCH, pageview_id="p10"),
@@ -182,17 +187,26 @@ EVENTS = [
         pageview_id="p13",
         extra_data={"_conversion_type": "lead_capture"},
     ),
-    event("2025-11-30 10:00:00", "gus", "1@2025-11-30 10:00:00", "pageview", "c", C, pageview_id="p14"),
+    event("2025-11-30 10:00:00", "gus", "1@2025-11-30 10:00:00", "pageview", "c", C, PAID, pageview_id="p14"),
     event("2025-11-30 10:00:30", "gus", "1@2025-11-30 10:00:00", "vote", "c", C, extra_data="no object"),
     # three days after its publication, and just before that
-    event("2026-01-16 11:59:00", "ivy", "1@2026-01-16 11:59:00", "pageview", "b", B_EDITED, pageview_id="p15"),
+    event(
+        "2026-01-16 11:59:00",
+        "ivy",
+        "1@2026-01-16 11:59:00",
+        "pageview",
+        "b",
+        B_EDITED,
+        pageview_id="p15",
+        url=url("b?account=42"),
+    ),
     event("2026-01-16 12:00:00", "ivy", "1@2026-01-16 11:59:00", "pageview", "b", B_EDITED, pageview_id="p16"),
 ]
 
 
 def write_bucket(folder: Path) -> None:
-    """A bucket of the day: a file an hour, the first event in two of them."""
-    lines: dict[str, list[str]] = {}
+    """A bucket of the day: a file an hour, the first event in two of them, and a line that is no event."""
+    lines: dict[str, list[str]] = {"2026/01/14/12": ["not json"]}
     for number, fields in enumerate([*EVENTS, EVENTS[0]]):
         hour = datetime.fromtimestamp(fields["timestamp_info_nginx_ms"] / 1000, UTC).strftime("%Y/%m/%d/%H")
         line = json.dumps({"event_id": f"e{number % len(EVENTS):02d}", **fields})

@@ -278,9 +278,9 @@ def _session_row(key: str, cell: Cell, events: list[Fields], is_bot: BotRule) ->
         "conversions": actions.count("conversion"),
         "custom_events": custom_events,
         "posts": min(len({_post_id(view) for view in pageviews} - {None}), MAX_POSTS),
-        "entry_url": entry.get("url_clean"),
+        "entry_url": entry.get("url_clean") or None,
         "entry_post_id": _post_id(entry),
-        "exit_url": exit_.get("url_clean"),
+        "exit_url": exit_.get("url_clean") or None,
         "exit_post_id": _post_id(exit_),
         "is_bounce": len(pageviews) == 1 and other_signs_of_life == 0,
         "is_bot": any(is_bot(event.get("user_agent"), event.get("ua_browser")) for event in events),
@@ -300,16 +300,16 @@ def _engaged_s(events: list[Fields], action: str) -> int:
 
 def _post_id(pageview: Fields) -> str | None:
     """Name the post that a pageview shows."""
-    return pageview.get("metadata_canonical_url") or pageview.get("url_clean")
+    return pageview.get("metadata_canonical_url") or pageview.get("url_clean") or None
 
 
 def _first_known(group: Group, events: list[Fields], entry: Fields) -> list[str | None]:
     """Take the *group* from the first event that knows any of it, else from the first pageview (*entry*)."""
     for event in events:
-        values = [event.get(name) for name in group.fields]
-        if any(values):  # an empty text is no knowledge either
+        values = [event.get(name) or None for name in group.fields]  # an empty text is no knowledge either
+        if any(values):
             return values
-    return [entry.get(name) for name in group.pageview_fields] or [None] * len(group.columns)
+    return [entry.get(name) or None for name in group.pageview_fields] or [None] * len(group.columns)
 
 
 def render(row: Fields) -> Fields:

@@ -61,8 +61,8 @@ def seconds(events: Rows, action: str) -> int:
 def post_of(event: Fields) -> str | None:
     """The content of the page on which an event happened."""
     if event.get("action") in VIDEO_ACTIONS:
-        return event.get("url_clean")
-    return event.get("metadata_canonical_url") or event.get("url_clean")
+        return event.get("url_clean") or None
+    return event.get("metadata_canonical_url") or event.get("url_clean") or None
 
 
 def published(event: Fields) -> datetime | None:
@@ -87,10 +87,10 @@ def seen_with(events: Rows, is_bot: BotRule) -> Fields:
     device = first_with(events, "ua_devicetype", "ua_browser", "ua_os")
     return {
         "channel": first_with(events, "channel").get("channel"),
-        "device_type": device.get("ua_devicetype"),
-        "browser": device.get("ua_browser"),
-        "os": device.get("ua_os"),
-        "country": first_with(events, "ip_country", "ip_subdivision", "ip_city").get("ip_country"),
+        "device_type": device.get("ua_devicetype") or None,
+        "browser": device.get("ua_browser") or None,
+        "os": device.get("ua_os") or None,
+        "country": first_with(events, "ip_country", "ip_subdivision", "ip_city").get("ip_country") or None,
         "is_bot": any(is_bot(event.get("user_agent"), event.get("ua_browser")) for event in events),
     }
 
@@ -118,12 +118,12 @@ def in_session_rows(
             where = f"{cell[0].isoformat()}T{cell[1]:02d}"
             key = (
                 event["apikey"],
-                event.get("visitor_site_id"),
+                event.get("visitor_site_id") or None,
                 session,
                 cell,
                 where,
                 own,
-                None if own else event.get(page),
+                None if own else event.get(page) or None,
             )
             groups[key].append(event)
     rows = []
@@ -169,14 +169,14 @@ def _pageview(some: Rows, best: Rows, _: BotRule) -> Fields:
         "heartbeats": len(beats),
         "engaged_s": engaged,
         "read_depth": depth(engaged, ("skim", "read", "deep"), 40),
-        "url": first.get("url"),
-        "url_clean": first.get("url_clean"),
+        "url": first.get("url") or None,
+        "url_clean": first.get("url_clean") or None,
         "post_id": post_of(first),
         "hours_since_publish": age,
-        "referrer": first.get("referrer"),
-        "referrer_category": first.get("ref_category"),
-        "referrer_domain": first.get("ref_domain"),
-        **{name: first.get(name) for name in UTM},
+        "referrer": first.get("referrer") or None,
+        "referrer_category": first.get("ref_category") or None,
+        "referrer_domain": first.get("ref_domain") or None,
+        **{name: first.get(name) or None for name in UTM},
     }
 
 
@@ -189,9 +189,9 @@ def _videoview(some: Rows, best: Rows, _: BotRule) -> Fields:
         "videostarts": len(some) - len(beats),
         "watched_s": watched,
         "watch_depth": depth(watched, ("skim", "watch", "deep"), 60),
-        "video_id": first.get("metadata_canonical_url"),
+        "video_id": first.get("metadata_canonical_url") or None,
         "video_s": video_s(first),
-        "host_url": first.get("url_clean"),
+        "host_url": first.get("url_clean") or None,
     }
 
 
@@ -228,7 +228,7 @@ def _visitor_day(key: tuple[str, str, date], some: Rows, is_bot: BotRule) -> Fie
         "last_seen_at": some[-1]["event_at"],
         **sums(some),
         "first_post_id": post_of(view),
-        **{f"first_{name}": view.get(field) for name, field in given.items()},
+        **{f"first_{name}": view.get(field) or None for name, field in given.items()},
         "is_bot": any(is_bot(event.get("user_agent"), event.get("ua_browser")) for event in some),
     }
 
@@ -262,23 +262,23 @@ def _conversion(event: Fields, is_bot: BotRule) -> Fields:
         "event_id",
         "visitor_site_id",
         "session_key",
+        "pageview_id",
         "url",
         "url_clean",
         "referrer",
         "channel",
     )
     return {
-        **{name: event.get(name) for name in (*same, *UTM)},
-        "pageview_id": event.get("pageview_id") or None,
+        **{name: event.get(name) or None for name in (*same, *UTM)},
         "converted_at": event["event_at"],
-        "conversion_type": extra.get("_conversion_type"),
-        "conversion_label": extra.get("_conversion_label"),
+        "conversion_type": extra.get("_conversion_type") or None,
+        "conversion_label": extra.get("_conversion_label") or None,
         "post_id": post_of(event),
-        "referrer_category": event.get("ref_category"),
-        "referrer_domain": event.get("ref_domain"),
-        "device_type": event.get("ua_devicetype"),
-        "country": event.get("ip_country"),
-        "extra_data": event.get("extra_data"),
+        "referrer_category": event.get("ref_category") or None,
+        "referrer_domain": event.get("ref_domain") or None,
+        "device_type": event.get("ua_devicetype") or None,
+        "country": event.get("ip_country") or None,
+        "extra_data": None if event.get("extra_data") == "" else event.get("extra_data"),
         "is_bot": is_bot(event.get("user_agent"), event.get("ua_browser")),
         "date": event["date"],
         "hour": event["hour"],

@@ -26,6 +26,7 @@ from parsely_spark.tables.folds import FOLDS, folds_of
 from parsely_spark.tables.folds.sessions import SESSIONS
 from parsely_spark.tables.write import insert_events
 from parsely_spark.transforms.fold import combine, finish, summarize
+from parsely_spark.transforms.measures import Sketch
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -162,6 +163,47 @@ def test_a_table_that_was_made_again_meanwhile_gets_nothing_twice(
     monkeypatch.setattr(folding, "state_of", lambda *of: next(answers, None) or state_of(*of))
     assert fold_new_events(lake, SESSIONS, run_id="4") == 0
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
+
+
+def test_a_table_that_is_made_again_has_no_other_rows_whatever_the_session_overwrites(
+    spark: SparkSession, lake: Lake
+) -> None:
+    """Sessions that overwrite only the partitions that are written keep stale rows in all others."""
+    insert_events(lake, events(spark, {}), says={"run_id": "1"})
+    fold_new_events(lake, SESSIONS, run_id="1")
+    stale = lake.read("sessions").withColumns({"session_key": F.lit("stale"), "hour": F.lit(3)})
+    stale.write.format("delta").mode("append").saveAsTable(lake.name_of("sessions"))
+    spark.conf.set("spark.sql.sources.partitionOverwriteMode", "dynamic")
+    try:
+        assert rebuild_fold(lake, SESSIONS, run_id="2") == 1
+    finally:
+        spark.conf.unset("spark.sql.sources.partitionOverwriteMode")
+    assert [row["hour"] for row in lake.read("sessions").collect()] == [12]
+
+
+TEXTS = [
+    column.name
+    for column in EVENTS.columns
+    if column.type == "string" and column.name not in ("apikey", "event_id", "action", "session_key", "_rescued")
+]
+
+
+@pytest.mark.parametrize("fold", FOLDS, ids=lambda fold: fold.name)
+@pytest.mark.parametrize("visitor", ["v", None])
+def test_an_empty_text_is_none(spark: SparkSession, fold: Any, visitor: str | None) -> None:
+    """Parse.ly sends one or the other where there is nothing, and what is absent is one thing to a sum."""
+    given = [
+        {"action": action, "at": at, "visitor_site_id": visitor, "session": at < 9, "metadata_title": "Title"}
+        for at, action in enumerate(("pageview", "heartbeat", "videostart", "vheartbeat", "conversion", "vote") * 2)
+    ]
+    given = [row | (IDLE if row["at"] >= 9 else {}) for row in given]
+    known = {"visitor_site_id", "metadata_title"} if visitor else {"metadata_title"}
+    sets = [[row | dict.fromkeys(set(TEXTS) - known, nothing) for row in given] for nothing in (None, "")]
+    if visitor is None:
+        sets[1] = [row | {"visitor_site_id": ""} for row in sets[1]]
+    some, others = (finish(combine(summarize(events(spark, *rows), fold), fold), fold) for rows in sets)
+    sketches = [measure.name for measure in fold.measures if isinstance(measure, Sketch)]
+    assert_df_equality(some.drop(*sketches), others.drop(*sketches), ignore_row_order=True, ignore_nullable=True)
 
 
 IDLE = {"session": False, "session_id": None, "session_timestamp": None}

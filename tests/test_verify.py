@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from pyspark.sql import functions as F
 
+from parsely_spark import columns
 from parsely_spark.errors import LakeError
 from parsely_spark.pipelines import verify
 from parsely_spark.pipelines.batch import Limits, run_batch
@@ -16,7 +19,12 @@ from parsely_spark.pipelines.rebuild import run_rebuild
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
-from parsely_spark.tables.ledger import record_files
+from parsely_spark.tables.folding import rebuild_fold
+from parsely_spark.tables.folds import USUAL_DEPTHS
+from parsely_spark.tables.folds.pageviews import pageviews
+from parsely_spark.tables.folds.posts import POST_HOURS
+from parsely_spark.tables.folds.sessions import SESSIONS
+from parsely_spark.tables.ledger import record_files, record_run
 from parsely_spark.tables.write import create_missing_tables
 from parsely_spark.testing.generate import generate
 
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from parsely_spark.transforms.fold import Fold
 
 QUIET = Progress(is_terminal=False)
+PAGEVIEWS = pageviews(USUAL_DEPTHS)
 TABLES = ("sessions", "pageviews", "post_hours")  # one that others follow, one that follows, one with a sketch
 
 
@@ -125,6 +134,73 @@ def test_events_that_the_ledger_knows_and_the_table_does_not_are_missed(
     assert findings.different == {"events": 7, "sessions": 0}
     (difference,) = findings.differences
     assert (difference.stored, difference.expected) == ("1,500 rows", "1,507 rows or more")
+
+
+def noted_by_stream(lake: Lake, inserted: int, at: datetime) -> None:
+    """A row of `runs` as a stream writes it."""
+    record_run(lake, {"run_id": "s", "job": "stream", "started_at": at, "ended_at": at, "inserted": inserted})
+
+
+def test_events_of_a_file_are_missed_though_a_stream_brought_more(
+    fed: Lake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """Of both doors together there have to be as many as both have noted."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    noted_by_stream(lake, 5, datetime.now(UTC))
+    findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions",))
+    (difference,) = findings.differences
+    assert (difference.stored, difference.expected) == ("1,500 rows", "1,505 rows or more")
+
+
+def test_what_was_noted_twice_or_of_another_table_of_events_misses_nothing(
+    fed: Lake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """A commit whose answer was lost is made again; a stream outlives its table."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    noted_by_stream(lake, 5, datetime.now(UTC) - timedelta(days=1))
+    again = lake.read("ingested_files")
+    again.write.format("delta").mode("append").saveAsTable(lake.name_of("ingested_files"))
+    findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions",))
+    assert findings.is_right, findings.differences
+
+
+@pytest.mark.parametrize(
+    ("fold", "lost"), [(POST_HOURS, "engaged_s"), (PAGEVIEWS, "engaged_s"), (SESSIONS, "custom_events")]
+)
+def test_a_table_that_takes_too_few_events_is_found(
+    fed: Lake, spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fold: Fold, lost: str
+) -> None:
+    """Though each of its rows follows from those that it takes."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    narrow = replace(fold, of=lambda: fold.of() & columns.is_action("pageview"), runs=None, follows=None)
+    rebuild_fold(lake, narrow, run_id="1")
+    monkeypatch.setattr(verify, "folds_of", lambda tables, depths: [narrow])
+    findings = run_verify(lake, QUIET, sample=0.0)
+    assert not findings.is_right
+    assert {d.key for d in findings.differences} == {"sum with the events that make no row and should"}
+    assert lost in {d.column for d in findings.differences}
+
+
+def test_a_table_that_holds_none_or_not_all_of_the_events_says_so(
+    fed: Lake, spark: SparkSession, tmp_path: Path
+) -> None:
+    """It is no difference: a run may have died, or go on meanwhile."""
+    shutil.copytree(fed.place, tmp_path / "lake")
+    lake = Lake(spark, str(tmp_path / "lake"))
+    generate(tmp_path / "bucket", events=300, hours=1, seed=4)
+    run_batch(lake, [f"file:{tmp_path}/bucket/events"], QUIET, Limits(tables=("sessions",)))
+    create_missing_tables(lake, ["conversions"])
+    findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions", "post_hours", "conversions"))
+    assert findings.is_right
+    assert findings.never_folded == ["conversions"]
+    assert [findings.lateness(table) for table in ("sessions", "post_hours", "conversions")] == [
+        None,
+        "1 versions of events are not in it yet; `parsely-spark batch` brings them in",
+        "none of the 1,800 events has ever been folded into it; run `parsely-spark batch`",
+    ]
 
 
 @pytest.mark.parametrize("run", [run_verify, lambda lake, progress: run_rebuild(lake, (), progress)])

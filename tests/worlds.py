@@ -13,7 +13,7 @@ RUNS = 4 if "PARSELY_SPARK_SOAK" in os.environ else 2
 DAY_MS = 1_768_348_800_000  # 2026-01-14 00:00 UTC
 TEN_MINUTES_MS = 600_000
 IN_DOUBT = "user_agent"  # no other column depends on what it says here; conflicting copies differ in it alone
-VISITORS = ("v0", "v1", "v1", "OPTOUT", None)
+VISITORS = ("v0", "v1", "v1", "OPTOUT", "", None)
 KINDS = ("tracked", "tracked", "skewed", "idle", "idle", "idle", "no session")
 ACTIONS = ("pageview", "heartbeat", "videostart", "vheartbeat", "conversion", "vote", None)
 
@@ -24,6 +24,7 @@ class Happening:
 
     Attributes:
         slot: when, in steps of ten minutes; neighbours are often exactly the longest silence apart.
+        nothing: what stands in text fields where there is nothing, if anything does.
         late_ms: a second or a millisecond more.
         deliveries: the runs in which a copy arrives, and in which of their files.
         conflicts: whether the copies differ.
@@ -36,6 +37,7 @@ class Happening:
     late_ms: int
     lag: int
     page: int
+    nothing: str | None
     seconds: int
     deliveries: list[tuple[int, int]]
     conflicts: bool
@@ -49,7 +51,10 @@ class Happening:
             "action": self.action,
             "visitor_site_id": self.visitor,
             "timestamp_info_nginx_ms": at_ms,
-            "url_clean": f"http://{site}/{self.page}",
+            "url_clean": f"http://{site}/{self.page}" if self.page else self.nothing,
+            "referrer": self.nothing,
+            "utm_source": self.nothing,
+            "pageview_id": self.nothing,
             "engaged_time_inc": self.seconds,
             **self._session(at_ms),
         }
@@ -90,6 +95,7 @@ def _happening(chance: Random) -> Happening:
         late_ms=chance.choice([0, 0, 1, 1000]),
         lag=chance.choice([0, 0, 0, 1, 2]),
         page=chance.randint(0, 2),
+        nothing=chance.choice(["", None]),
         seconds=chance.choice([0, 5, 15, 86_400, 86_401, -1]),
         deliveries=[(chance.randrange(RUNS), chance.randrange(2)) for _ in range(chance.randint(1, 3))],
         conflicts=chance.random() < 0.3,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
+from parsely_spark.findings import Difference, Findings, Total
 from parsely_spark.storage_errors import storage_errors
-from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES
+from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folding import State, from_nothing, rows_at, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
@@ -29,72 +29,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 20  # differences of a table
 _SHARES = 1_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """A row that is not as it should be.
-
-    Attributes:
-        table: the table.
-        key: what identifies the row.
-        column: the column that differs; empty where the whole row is missing, too much or there more than once.
-        stored: what is in the table.
-        expected: what the events say.
-    """
-
-    table: str
-    key: str
-    column: str = ""
-    stored: str | None = None
-    expected: str | None = None
-
-    def __str__(self) -> str:
-        where = f"{self.table} {self.key}" + (f" {self.column}" if self.column else "")
-        return f"{where}: stored {self.stored}, expected {self.expected}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Total:
-    """A sum over all events: what is in the rows of the table, and what the events add that make no row of it."""
-
-    stored: int
-    expected: int
-    rest: int
-
-
-@dataclass(kw_only=True)
-class Findings:
-    """What was compared, and what was found."""
-
-    sample: float
-    rows: dict[str, int] = field(default_factory=dict)  # compared, by table
-    folded: dict[str, int] = field(default_factory=dict)  # the version of events that a table holds
-    behind: dict[str, int] = field(default_factory=dict)  # versions of events that it did not hold yet
-    different: dict[str, int] = field(default_factory=dict)  # rows that differ, by table
-    totals: dict[str, dict[str, Total]] = field(default_factory=dict)  # by table and measure
-    differences: list[Difference] = field(default_factory=list)  # the first of each table
-
-    @property
-    def is_right(self) -> bool:
-        """Whether nothing differs."""
-        sums_agree = all(total.stored == total.expected for of in self.totals.values() for total in of.values())
-        return sums_agree and not self.unbalanced and not any(self.different.values())
-
-    @property
-    def unbalanced(self) -> list[Difference]:
-        """The sums that are not the same in all tables that hold the same events: of its rows and of its rest."""
-        found = []
-        # Runs may go on meanwhile, so that one table holds more events than another by the time it is looked at.
-        sums: dict[tuple[str, int], dict[str, int]] = {}
-        for table, of in self.totals.items():
-            for measure, total in of.items():
-                sums.setdefault((measure, self.folded[table]), {})[table] = total.stored + total.rest
-        for (measure, _), by_table in sorted(sums.items()):
-            if len(set(by_table.values())) > 1:
-                key = ", ".join(f"{table} {total:,}" for table, total in by_table.items())
-                found.append(Difference(table="all tables", key=key, column=measure, expected="the same sum in each"))
-        return found
 
 
 def run_verify(
@@ -134,20 +68,20 @@ def run_verify(
 
 
 def _check_events(lake: Lake, findings: Findings) -> None:
-    # The ledger first: a run that goes on meanwhile notes its files after their events.
-    noted = lake.read(INGESTED_FILES.name).agg(F.coalesce(F.sum("inserted"), F.lit(0)).alias("inserted")).collect()
+    # What was noted first: a run that goes on meanwhile notes its events after it has inserted them.
+    wanted = _noted(lake)
     all_events = rows_at(lake, EVENTS.name, version_of(lake, EVENTS.name))
-    there, wanted = all_events.count(), noted[0]["inserted"]
+    there = findings.events = all_events.count()
     events = all_events.where(_is_in(findings.sample, EVENT_KEY))
     copies = events.groupBy(*EVENT_KEY).count()
     findings.rows[EVENTS.name] = events.count()
     twice = copies.where("count > 1")
     findings.different[EVENTS.name] = twice.count() + max(0, wanted - there)
-    if there < wanted:  # more may be there: of a run that died before it noted its files
+    if there < wanted:  # more may be there: of a run that died before it noted them
         findings.differences.append(
             Difference(
                 table=EVENTS.name,
-                key="all that ingested_files says were inserted",
+                key="all that ingested_files and runs say were inserted",
                 stored=f"{there:,} rows",
                 expected=f"{wanted:,} rows or more",
             )
@@ -157,6 +91,23 @@ def _check_events(lake: Lake, findings: Findings) -> None:
         findings.differences.append(
             Difference(table=EVENTS.name, key=key, stored=f"{row['count']} rows", expected="1 row")
         )
+
+
+def _noted(lake: Lake) -> int:
+    """How many events there are at least, by what was noted when they were inserted: of files and of a stream.
+
+    An event is noted once at most, by who inserted it: whoever dies before that leaves it unnoted, and who repeats the
+    work finds it there. Each row counts once, for a commit whose answer was lost may have been made again. A stream may
+    go on after its table of events was made anew, from files, so what it noted before is not of this one. Only events
+    that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here.
+    """
+    version = ("path", "size_bytes", "modified_at")
+    noted = [lake.read(INGESTED_FILES.name).select("run_id", *version, "inserted").distinct()]
+    if lake.has(RUNS.name):
+        made_ms = lake.delta(EVENTS.name).detail().select(F.unix_millis("createdAt")).collect()[0][0]
+        of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
+        noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
+    return sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
 
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
@@ -202,11 +153,21 @@ def _check_totals(lake: Lake, fold: Fold, state: State, findings: Findings) -> N
     )
     assert stored is not None
     found = {
-        row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"])
+        row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"], lost=row["lost"])
         for row in by_events
     }
     findings.totals[fold.name] = found
     for name, total in found.items():
+        if total.lost:
+            findings.differences.append(
+                Difference(
+                    table=fold.name,
+                    key="sum with the events that make no row and should",
+                    column=name,
+                    stored=f"{total.stored:,}",
+                    expected=f"{total.stored + total.lost:,}",
+                )
+            )
         # Where rows differ, the sums do for that reason.
         if total.stored != total.expected and not findings.different[fold.name]:
             findings.differences.append(
@@ -253,6 +214,5 @@ def _is_in(sample: float, key: Sequence[str]) -> Column:
 
 
 def _said_of(table: str, findings: Findings) -> str:
-    behind = findings.behind.get(table)
-    late = f"; {behind} versions of events are not in it yet, run `parsely-spark batch`" if behind else ""
-    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{late}"
+    late = findings.lateness(table)
+    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{f'; {late}' if late else ''}"

@@ -129,7 +129,9 @@ def _write_once(
     lake: Lake, table: str, rows: DataFrame, mode: str, work: Work, says: Mapping[str, object]
 ) -> int | None:
     metadata = json.dumps(dict(says))
-    writer = rows.write.format("delta").mode(mode).option("userMetadata", metadata)
+    # Whatever the session's setting: what is put in the place of a table is all of it, not some partitions.
+    writer = rows.write.format("delta").mode(mode).option("partitionOverwriteMode", "static")
+    writer = writer.option("userMetadata", metadata)
     writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
     for commit in history(lake, table, 20):
         if commit["userMetadata"] == metadata:

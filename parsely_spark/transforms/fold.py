@@ -76,6 +76,8 @@ class Fold:
         runs: the rows that form by closeness in time, where the table has such.
         follows: the fold that knows when those runs were, where the rows of this one do not tell.
         prune_by: names of the columns whose file statistics are worth keeping, beside those of the key.
+        leaves_out: of the events that add to a sum, those that may make no row: the table's promise that totals are
+            conserved, which `verify` holds it to. None where *of* is meant to take a part of them.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Fold:
     runs: Runs | None = None
     follows: Fold | None = None
     prune_by: tuple[str, ...] = ()
+    leaves_out: Callable[[], Column] | None = None
 
     @property
     def groupings(self) -> tuple[Grouping, ...]:
@@ -148,10 +151,13 @@ def totals(events: DataFrame, fold: Fold) -> DataFrame:
     """The sums of *fold* without its rows.
 
     Returns:
-        ``measure``, ``taken`` (what the events add up to that take part in a row) and ``rest`` (the others).
+        ``measure``, ``taken`` (what the events add up to that take part in a row), ``rest`` (the others) and ``lost``
+        (of the rest, those that *fold* promises not to leave out).
     """
     sums = [measure for measure in fold.measures if isinstance(measure, Sum)]
-    sides = {"taken": takes(fold), "rest": ~takes(fold)}
+    taken = F.coalesce(takes(fold), F.lit(False))
+    may_be_left_out = F.lit(True) if fold.leaves_out is None else F.coalesce(fold.leaves_out(), F.lit(False))
+    sides = {"taken": taken, "rest": ~taken, "lost": ~taken & ~may_be_left_out}
     added = [
         F.coalesce(F.sum(F.when(side, m.of().cast("bigint"))), F.lit(0)).alias(f"{m.name} {name}")
         for m in sums

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def _extra(key: str) -> Callable[[], Column]:
-    return lambda: F.get_json_object("extra_data", f"$.{key}")
+    return lambda: F.nullif(F.get_json_object("extra_data", f"$.{key}"), F.lit(""))
 
 
 def _text(name: str, meaning: str, of: Callable[[], Column] | None = None) -> Only:
-    return Only(name, meaning, of or event_field(name), "string")
+    return Only(name, meaning, of or text_field(name), "string")
 
 
 CONVERSIONS = Fold(
@@ -46,15 +46,15 @@ CONVERSIONS = Fold(
         ),
         _text("visitor_site_id", "Visitor of the site"),
         _text("session_key", "The tracker session, as in sessions; null without one"),
-        _text("pageview_id", "Ties it to its pageview; null from the mobile SDKs", text_field("pageview_id")),
+        _text("pageview_id", "Ties it to its pageview; null from the mobile SDKs"),
         _text("url", "URL of the page as sent, with query and fragment"),
         _text("url_clean", "URL without query and fragment"),
         _text("post_id", "The content: metadata_canonical_url, else url_clean", columns.post_id),
         *(_text(name, f"{name} of the event", of) for name, of in REFERRER.items()),
         *(_text(name, f"{name} of the page's URL") for name in CAMPAIGN),
         _text("channel", "Delivery channel: website, amp, apln-rta and others"),
-        _text("device_type", "desktop, mobile, tablet and others", event_field("ua_devicetype")),
-        _text("country", "ISO country code, by the address", event_field("ip_country")),
+        _text("device_type", "desktop, mobile, tablet and others", text_field("ua_devicetype")),
+        _text("country", "ISO country code, by the address", text_field("ip_country")),
         _text("extra_data", "The site's own keys and values, JSON"),
         Only("is_bot", "Whether the user agent is a bot's", event_field("is_bot"), "boolean"),
         *EVENT_CELLS,

@@ -19,9 +19,10 @@ from parsely_spark.tables.folds.parts import (
     REFERRER,
     SESSION_CELLS,
     content,
-    event_field,
     is_pageview,
+    no_event,
     part,
+    text_field,
 )
 from parsely_spark.tables.folds.parts import (
     PAGEVIEWS as PAGEVIEW_EVENTS,
@@ -62,12 +63,13 @@ def pageviews(depths: DepthSettings) -> Fold:
         runs=idle_runs(is_of_page),
         follows=SESSIONS,
         prune_by=("_first_at", "_last_at", "viewed_at"),
+        leaves_out=no_event,
         columns=(
             *keys(
                 "pageview_key",
                 "pageview_id",
                 "Ties heartbeats to their pageview; null from the iOS SDK",
-                event_field("url_clean"),
+                text_field("url_clean"),
             ),
             part(
                 "_page",
@@ -120,11 +122,11 @@ def pageviews(depths: DepthSettings) -> Fold:
                 "State: the first pageview event, else the first heartbeat",
                 is_of_page,
                 {
-                    "url": event_field("url"),
-                    "url_clean": event_field("url_clean"),
+                    "url": text_field("url"),
+                    "url_clean": text_field("url_clean"),
                     "post_id": columns.post_id,
                     **REFERRER,
-                    **{name: event_field(name) for name in CAMPAIGN},
+                    **{name: text_field(name) for name in CAMPAIGN},
                 },
                 prefers=is_pageview,
             ),

@@ -33,8 +33,18 @@ def event_field(name: str) -> Callable[[], Column]:
 
 
 def text_field(name: str) -> Callable[[], Column]:
-    """The text field *name* of the event; null where it is empty."""
+    """The text field *name* of the event; null where it is empty, which Parse.ly sends for what is absent, too."""
     return lambda: F.nullif(F.col(name), F.lit(""))
+
+
+def no_event() -> Column:
+    """Of what adds up in a table, the events that make no row of it: none."""
+    return F.lit(False)
+
+
+def nobodys() -> Column:
+    """Of what adds up in a table of visitors, the events that make no row of it: those of nobody."""
+    return ~columns.is_somebody()
 
 
 def list_field(name: str) -> Callable[[], Column]:
@@ -43,7 +53,7 @@ def list_field(name: str) -> Callable[[], Column]:
 
 
 APIKEY = Attribute("apikey", "string", "Parse.ly's id of the site", event_field("apikey"))
-VISITOR = Attribute("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id"))
+VISITOR = Attribute("visitor_site_id", "string", "Visitor of the site", text_field("visitor_site_id"))
 
 PAGEVIEWS = Sum("pageviews", "Pageview events", is_pageview)
 ENGAGED_S = Sum(
@@ -61,9 +71,9 @@ CONVERSIONS = Sum("conversions", "Conversion events", is_conversion)
 IS_BOT = Any("is_bot", "Whether the user agent of any event is a bot's", event_field("is_bot"))
 
 REFERRER = {
-    "referrer": event_field("referrer"),
-    "referrer_category": event_field("ref_category"),
-    "referrer_domain": event_field("ref_domain"),
+    "referrer": text_field("referrer"),
+    "referrer_category": text_field("ref_category"),
+    "referrer_domain": text_field("ref_domain"),
 }
 # The metadata of a page or a video, by the names that the tables have for them.
 ABOUT = {
@@ -84,7 +94,7 @@ MEANING = {
 def first_known(name: str, meaning: str, **fields: str) -> First:
     """The *fields* (own name = event's name) of the first event that knows any of them, by more than an empty text."""
     known = partial(columns.knows_any, *fields.values())
-    return First(name, meaning, known, {own: event_field(given) for own, given in fields.items()})
+    return First(name, meaning, known, {own: text_field(given) for own, given in fields.items()})
 
 
 def part(measure: str, field: str, meaning: str, type_: str = "string", name: str = "") -> Derived:

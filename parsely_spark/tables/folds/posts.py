@@ -17,6 +17,7 @@ from parsely_spark.tables.folds.parts import (
     WATCHED_S,
     event_field,
     list_field,
+    no_event,
     text_field,
 )
 from parsely_spark.transforms.fold import Attribute, Derived, Fold, Key
@@ -62,7 +63,7 @@ METADATA = {
 
 def is_of_post() -> Column:
     """Whether the event is about a page, not about a video on it, and names the page."""
-    return ~columns.is_of_video() & F.coalesce(columns.post_id() != "", F.lit(False))
+    return ~columns.is_of_video() & columns.post_id().isNotNull()
 
 
 def knows_post() -> Column:
@@ -134,6 +135,7 @@ POST_HOURS = Fold(
     grain="one row per content of a site and UTC hour; of a video's events, the content is the page it plays on, "
     "and of events without metadata their URL, which the views count to its post",
     of=lambda: F.coalesce(F.col("action").isin(*columns.STANDARD_ACTIONS), F.lit(False)),
+    leaves_out=no_event,
     columns=(
         APIKEY,
         POST_ID,
@@ -145,7 +147,8 @@ POST_HOURS = Fold(
         Derived("visitors", "bigint", "Distinct visitors, estimated", lambda row: estimated(row("visitors_sketch"))),
         Sketch(
             "visitors_sketch",
-            "HLL sketch of the visitors, for hll_union_agg over rows",
+            "HLL sketch of the visitors; those of several rows are hll_sketch_estimate(hll_union(u, u)) of u = "
+            "hll_union_agg(visitors_sketch)",
             lambda: F.when(columns.is_somebody(), F.col("visitor_site_id")),
         ),
         *EVENT_CELLS,

@@ -29,9 +29,11 @@ from parsely_spark.tables.folds.parts import (
     first_known,
     idle_session_key,
     is_pageview,
+    nobodys,
     part,
     run_date,
     run_hour,
+    text_field,
 )
 from parsely_spark.transforms.fold import Attribute, Cell, Derived, Fold, Key
 from parsely_spark.transforms.measures import Distinct, First, Last, Max, Min, Sum
@@ -65,8 +67,8 @@ def duration_s(row: Row) -> Column:
     return F.floor((F.unix_millis(row("ended_at")) - F.unix_millis(row("started_at"))) / 1000)
 
 
-PAGE = {"url": event_field("url_clean"), "post_id": columns.post_id}
-ENTRY = {**PAGE, **REFERRER, **{name: event_field(name) for name in CAMPAIGN}}
+PAGE = {"url": text_field("url_clean"), "post_id": columns.post_id}
+ENTRY = {**PAGE, **REFERRER, **{name: text_field(name) for name in CAMPAIGN}}
 
 SESSIONS = Fold(
     name="sessions",
@@ -81,6 +83,7 @@ SESSIONS = Fold(
         is_run=lambda: F.col("session_source") == "idle",
     ),
     prune_by=("started_at", "ended_at"),
+    leaves_out=nobodys,
     columns=(
         Key(
             "session_key",

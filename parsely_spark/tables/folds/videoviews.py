@@ -18,9 +18,10 @@ from parsely_spark.tables.folds.parts import (
     VIDEOSTARTS,
     WATCHED_S,
     content,
-    event_field,
     is_videostart,
+    no_event,
     part,
+    text_field,
 )
 from parsely_spark.tables.folds.sessions import SESSIONS
 from parsely_spark.transforms.fold import Derived, Fold
@@ -39,12 +40,13 @@ def videoviews(depths: DepthSettings) -> Fold:
         runs=idle_runs(columns.is_of_video),
         follows=SESSIONS,
         prune_by=("_first_at", "_last_at"),
+        leaves_out=no_event,
         columns=(
             *keys(
                 "videoview_key",
                 "videostart_id",
                 "Ties vheartbeats to their videostart; null from the iOS SDK",
-                event_field("metadata_canonical_url"),
+                text_field("metadata_canonical_url"),
             ),
             part(
                 "_video",
@@ -80,9 +82,9 @@ def videoviews(depths: DepthSettings) -> Fold:
                 "State: the first videostart, else the first vheartbeat",
                 columns.is_of_video,
                 {
-                    "video_id": event_field("metadata_canonical_url"),
+                    "video_id": text_field("metadata_canonical_url"),
                     "video_s": columns.video_s,
-                    "host_url": event_field("url_clean"),
+                    "host_url": text_field("url_clean"),
                 },
                 types={"video_s": "bigint"},
                 prefers=is_videostart,

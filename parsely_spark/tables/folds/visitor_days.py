@@ -14,7 +14,9 @@ from parsely_spark.tables.folds.parts import (
     WATCHED_S,
     event_field,
     is_pageview,
+    nobodys,
     part,
+    text_field,
 )
 from parsely_spark.transforms.fold import Cell, Fold, Key
 from parsely_spark.transforms.measures import First, Max, Min
@@ -23,6 +25,7 @@ VISITOR_DAYS = Fold(
     name="visitor_days",
     grain="one row per visitor of a site and UTC day",
     of=columns.is_somebody,
+    leaves_out=nobodys,
     columns=(
         Key("apikey", "string", "Parse.ly's id of the site", event_field("apikey")),
         Key("visitor_site_id", "string", "Visitor of the site", event_field("visitor_site_id")),
@@ -48,12 +51,12 @@ VISITOR_DAYS = Fold(
             "State: the first pageview",
             is_pageview,
             {
-                "url_clean": event_field("url_clean"),
+                "url_clean": text_field("url_clean"),
                 "post_id": columns.post_id,
-                "section": event_field("metadata_section"),
-                "channel": event_field("channel"),
+                "section": text_field("metadata_section"),
+                "channel": text_field("channel"),
                 **REFERRER,
-                **{name: event_field(name) for name in CAMPAIGN},
+                **{name: text_field(name) for name in CAMPAIGN},
             },
         ),
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.columns import NOBODY_IDS
 from parsely_spark.tables.catalog import TableColumn
-from parsely_spark.tables.views.view import View
+from parsely_spark.tables.views.view import DAYS_OF_URLS, View
 
 if TYPE_CHECKING:
     from parsely_spark.tables.views.view import Scope
@@ -47,10 +47,12 @@ def _sql(scope: Scope) -> str:
     is_its_page = "coalesce(v.pageview_id = c.pageview_id, v.url_clean = c.url_clean or v.post_id = c.post_id)"
     # An event that came with times on both sides of an hour is there twice, and each is a conversion to events.
     whole = "partition by apikey, event_id, converted_at"
-    may_be_touch = f"pageviews > 0 and {scope.is_near_period('viewed_at', days_before=scope.reporting.look_back_days)}"
+    look_back = scope.reporting.look_back_days
+    may_be_touch = f"pageviews > 0 and {scope.is_near_period('viewed_at', days_before=look_back)}"
+    url_days = max(look_back, DAYS_OF_URLS)
     return f"""
         with converted as (
-            {scope.of_posts("conversions", scope.is_in_period("converted_at", "date"))}
+            {scope.of_posts("conversions", scope.is_in_period("converted_at", "date"), days_before=url_days)}
         ),
         pages as (
             select
@@ -61,11 +63,11 @@ def _sql(scope: Scope) -> str:
                 coalesce({is_its_page}, false) as is_converting_page,
                 {", ".join(f"v.{name}" for name in _OF_PAGE)}
             from converted c
-            join ({scope.of_posts("pageviews", may_be_touch)}) v
+            join ({scope.of_posts("pageviews", may_be_touch, days_before=url_days)}) v
                 on v.apikey = c.apikey
                 and v.visitor_site_id = c.visitor_site_id
                 and unix_millis(c.converted_at) - unix_millis(v.viewed_at)
-                    between 0 and {scope.reporting.look_back_days * _DAY_MS}
+                    between 0 and {look_back * _DAY_MS}
             where c.visitor_site_id not in ({nobody})
         ),
         touches as (

@@ -17,7 +17,7 @@ def _sql(scope: Scope) -> str:
     return f"""
         select
             apikey,
-            {", ".join(f"nullif({name}, '') as {name}" for name in CAMPAIGN)},
+            {names},
             count(*) as sessions,
             count(distinct visitor_site_id) as visitors,
             count_if(is_bounce) as bounces,
@@ -29,8 +29,8 @@ def _sql(scope: Scope) -> str:
             min(started_at) as first_seen_at,
             max(started_at) as last_seen_at
         from {scope.table("sessions")}
-        where not is_bot and concat_ws('', {names}) <> '' and {scope.is_in_period("started_at")}
-        group by apikey, {", ".join(f"nullif({name}, '')" for name in CAMPAIGN)}"""
+        where not is_bot and coalesce({names}) is not null and {scope.is_in_period("started_at")}
+        group by apikey, {names}"""
 
 
 CAMPAIGNS = View(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from parsely_spark.tables.catalog import TableColumn
-from parsely_spark.tables.views.view import View
+from parsely_spark.tables.views.view import View, distinct_in
 
 if TYPE_CHECKING:
     from parsely_spark.tables.views.view import Scope
@@ -89,7 +89,7 @@ def _first_hours(scope: Scope) -> str:
             sum(videostarts) as videostarts,
             sum(watched_s) as watched_s,
             sum(conversions) as conversions,
-            hll_sketch_estimate(hll_union_agg(visitors_sketch)) as visitors
+            {distinct_in("visitors_sketch")} as visitors
         from published p join hours h on h.apikey = p.apikey and h.post_id = p.post_id
         where utc_hour - published_hour between 0 and {FIRST_HOURS - 1}
         group by all"""

@@ -50,11 +50,11 @@ def _sql(scope: Scope) -> str:
             event_at,
             {scope.local_date("event_at")} as local_date,
             action,
-            visitor_site_id,
+            nullif(visitor_site_id, '') as visitor_site_id,
             session_key,
-            url_clean,
-            if(metadata_canonical_url <> '', metadata_canonical_url, url_clean) as post_id,
-            metadata_section as section,
+            nullif(url_clean, '') as url_clean,
+            coalesce(nullif(metadata_canonical_url, ''), nullif(url_clean, '')) as post_id,
+            nullif(metadata_section, '') as section,
             extra_data,
             is_bot{keys}
         from {scope.table("events")}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from parsely_spark.reporting import ReportingSettings
     from parsely_spark.tables.catalog import TableColumn
 
+DAYS_OF_URLS = 30  # before a period, in which pageviews tell of which post a URL is
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
@@ -65,12 +67,15 @@ class Scope:
                 near += [f"{date} {sign} {there}"] if date else []
         return " and ".join(near) or "true"
 
-    def of_posts(self, table: str, where: str = "true") -> str:
+    def of_posts(self, table: str, where: str = "true", *, days_before: int = DAYS_OF_URLS) -> str:
         """SQL of the rows of *table*, with the post that most of the pageviews at its URL were of in ``post_id``.
 
         Trackers send heartbeats, and apps much else, without metadata. Their ``post_id`` is a mere URL then, such as
         that of an AMP page whose pageviews name another as canonical. A post of a title is never taken for another,
         and a page, such as a front page, that is now and then sent with the metadata of a post is not one.
+
+        The pageviews that tell are those of the period and of *days_before* it, so that a day costs the same in a lake
+        of years: hardly anybody stays with a page for longer, and a URL that is taken over is its new post's.
         """
         return f"""
             select t.* except (post_id), coalesce(canonical, t.post_id) as post_id
@@ -79,7 +84,9 @@ class Scope:
                 select u.apikey as of_site, url_clean as mere_url, max_by(u.post_id, seen) as canonical
                 from (
                     select apikey, url_clean, post_id, sum(pageviews) as seen
-                    from {self.table("pageviews")} where url_clean <> '' group by all
+                    from {self.table("pageviews")}
+                    where url_clean <> '' and {self.is_near_period("viewed_at", days_before=days_before)}
+                    group by all
                 ) u
                 left anti join {self.table("posts")} p
                     on p.apikey = u.apikey and p.post_id = u.url_clean and p.title is not null
@@ -129,6 +136,15 @@ def check_for_spark(spark: SparkSession, views: Iterable[View], reporting: Repor
 def literal(day: date) -> str:
     """SQL of a date."""
     return f"date'{day.isoformat()}'"
+
+
+def distinct_in(sketches: str) -> str:
+    """SQL of how many distinct values *sketches* have seen: their union, asked as `measures.estimated` does.
+
+    The union of a single row is no merged sketch yet.
+    """
+    union = f"hll_union_agg({sketches})"
+    return f"hll_sketch_estimate(hll_union({union}, {union}))"
 
 
 def text(of: str) -> str:
