@@ -38,7 +38,7 @@ class Target(NamedTuple):
         if value is None:
             return None
         sign = "≥" if self.at_least else "≤"
-        wanted = f"{sign} {self.limit:g}{self.unit}" + (f", aim {self.aim:g}" if self.aim else "")
+        wanted = f"{sign} {self.limit:g}{self.unit}" + (f", aim {self.aim:g}{self.unit}" if self.aim else "")
         verdict = "ok" if self.holds(value) else "MISSED"
         return f"{self.says}: {value:.2f}{self.unit} ({wanted}): {verdict}"
 
