@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -40,26 +41,33 @@ class Store:
     def bucket(self, name: str) -> Path:
         """The bucket *name*, made if it is not there: `250k`, `1m`, `4m`, `250k-split`, `days-30`."""
         folder = self.folder / "buckets" / name
-        if not (folder / "made.json").exists():
+        about = self._about(name)
+        if not about.exists():
             shutil.rmtree(folder, ignore_errors=True)
             print(f"making the bucket {name} ...", file=sys.stderr, flush=True)
             first, _, rest = name.partition("-")
             if first == "days":
                 events = self._grow(folder, int(rest))
             elif rest == "split":
-                events = _split(self.bucket(first), folder)
+                _split(self.bucket(first), folder)
+                events = int(self.made(first)["events"])
             else:
                 size = int(first[:-1]) * {"k": 1_000, "m": 1_000_000}[first[-1]]
                 events = generate(folder, events=self.scaled(size), hours=HOURS, seed=1).events
             sizes = [file.stat().st_size for file in folder.rglob("*.gz")]
             made = {"events": events, "files": len(sizes), "gz_mib": round(sum(sizes) / 2**20, 1)}
-            (folder / "made.json").write_text(json.dumps(made), encoding="utf-8")
+            about.write_text(json.dumps(made), encoding="utf-8")
         return folder
 
     def made(self, name: str) -> dict[str, float]:
         """What is in the bucket *name*: `events`, `files` and `gz_mib`."""
-        made: dict[str, float] = json.loads((self.bucket(name) / "made.json").read_text(encoding="utf-8"))
+        self.bucket(name)
+        made: dict[str, float] = json.loads(self._about(name).read_text(encoding="utf-8"))
         return made
+
+    def _about(self, name: str) -> Path:
+        # Beside the bucket: inside, each listing would come upon it.
+        return self.folder / "buckets" / f"{name}.json"
 
     def lake(self, days: int, *, keeps: bool) -> Path:
         """The lake that holds all but the new hour of *days* days, made by the package as it is now.
@@ -126,10 +134,8 @@ def _link(file: Path, name: Path) -> None:
     os.link(file, name)
 
 
-def _split(source: Path, folder: Path) -> int:
+def _split(source: Path, folder: Path) -> None:
     """Spread the lines of each file of *source* over several."""
-    import gzip
-
     for file in _files(source):
         lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
         for part in range(_SPLIT):
@@ -137,8 +143,6 @@ def _split(source: Path, folder: Path) -> int:
             name.parent.mkdir(parents=True, exist_ok=True)
             # Without the time of day, so that it is the same file whenever it is made.
             name.write_bytes(gzip.compress(b"".join(lines[part::_SPLIT]), 4, mtime=0))
-    events: int = json.loads((source / "made.json").read_text(encoding="utf-8"))["events"]
-    return events
 
 
 def _state_of_package() -> str:
