@@ -77,7 +77,7 @@ _DUCKDB = {
 }
 
 
-def _duckdb(size: str) -> list[Case]:
+def _duckdb(size: str, *ways: str) -> list[Case]:
     return [
         Case(
             name=f"duckdb-{way}-{size}",
@@ -88,6 +88,7 @@ def _duckdb(size: str) -> list[Case]:
             one_of=f"duckdb-{size}",
         )
         for way, title in _DUCKDB.items()
+        if way in ways
     ]
 
 
@@ -109,13 +110,13 @@ def all_cases() -> list[Case]:
     return [
         Case(name="batch-1m", group="peers-1m", title="parsely-spark batch", bucket="1m", does=_ALL),
         Case(name="three-1m", group="peers-1m", title="parsely-spark batch", bucket="1m", flags=small),
-        *_duckdb("1m"),
+        *_duckdb("1m", "window", "rowid", "direct"),
         Case(name="clickhouse-1m", group="peers-1m", title="ClickHouse (chdb)", bucket="1m", peer="clickhouse"),
         Case(name="polars-1m", group="peers-1m", title="Polars", bucket="1m", peer="polars_"),
         Case(name="plain-1m", group="peers-1m", title="Spark as in tutorials", bucket="1m", peer="plain_spark"),
         Case(name="floor-1m", group="peers-1m", title="igzip and simdjson", bucket="1m", peer="floor", does="nothing"),
         Case(name="batch-4m", group="peers-4m", title="parsely-spark batch", bucket="4m", does=_ALL),
-        *_duckdb("4m"),
+        *_duckdb("4m", "rowid", "direct"),  # a window holds all columns of all rows at once
         Case(name="batch-250k", group="sizes", title="250,000 events", bucket="250k", does=_ALL),
         Case(name="split-250k", group="sizes", title="in 10 times the files", bucket="250k-split", does=_ALL),
         *(

@@ -9,7 +9,7 @@ from benchmarks.cases import GROUPS, Case, all_cases
 from benchmarks.chart import Bar, chart
 from benchmarks.data import ROOT
 from benchmarks.results import medians_of
-from benchmarks.targets import best, lines
+from benchmarks.targets import best, events_alone, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ def generated(results: Mapping[str, Result]) -> str:
         if table := table_of(group, results):
             measured = [results[case.name] for case in all_cases() if case.group == group and case.name in results]
             parts.append(f"### {about.title}\n\n{table}\n{_when(measured)}\n")
-    said, _ = target_lines(results)
+    said = [*target_lines(results)[0], *events_alone(medians_of(results.values()))]
     reached = "".join(f"- {line}\n" for line in said)
     return "\n".join([*parts, "### What has to be reached\n", reached or "Nothing is measured yet.\n"])
 
@@ -105,5 +105,5 @@ def write_page(results: Mapping[str, Result]) -> None:
 def printed(groups: Sequence[str], results: Mapping[str, Result]) -> str:
     """What a run ends with: the tables of its *groups*, and all that must be reached."""
     tables = [f"\n{GROUPS[group].title}\n\n{table}" for group in groups if (table := table_of(group, results))]
-    said, _ = target_lines(results)
+    said = [*target_lines(results)[0], *events_alone(medians_of(results.values()))]
     return "\n".join([*tables, "", *said])

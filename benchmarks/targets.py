@@ -49,7 +49,7 @@ def best(medians: Medians, prefix: str, of: str = "wall_s") -> float | None:
     found = [
         took[of]
         for name, took in medians.items()
-        if name == prefix or (name.startswith(f"{engine}-") and name.endswith(f"-{size}"))
+        if of in took and (name == prefix or (name.startswith(f"{engine}-") and name.endswith(f"-{size}")))
     ]
     return min(found, default=None)
 
@@ -87,3 +87,14 @@ def lines(medians: Medians) -> tuple[list[str], bool]:
     return [target.line(medians) or "" for target, _ in measured], all(
         target.holds(value) for target, value in measured
     )
+
+
+def events_alone(medians: Medians) -> list[str]:
+    """A line for each size: when the events were there, of the package and of the best of DuckDB."""
+    said = []
+    for size, words in (("1m", "1 M events"), ("4m", "4 M events")):
+        ours, others = (best(medians, f"{name}-{size}", "events_s") for name in ("batch", "duckdb"))
+        if ours is not None:
+            beside = f", {ours / others:.2f} x the best of DuckDB" if others else ""
+            said.append(f"{words}, `events` alone: {ours:.1f} s{beside}")
+    return said
