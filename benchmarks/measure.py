@@ -61,6 +61,7 @@ def measure(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
         FailedCommand: if it ends with another code than 0; the message has the last lines that it said.
     """
     _adopt_orphans()
+    _reap(Run())  # orphans of what was started otherwise
     os.sync()  # what the last one left to be written is not this one's to wait for
     run = Run()
     began = time.monotonic()
@@ -88,7 +89,7 @@ def measure(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.02)
-            _reap(run)
+        _reap(run)  # those, too, that ended after the last look
     process.returncode = code  # it has been waited for here, not by Popen
     for reader in readers:
         reader.join(_LINGER_S)
