@@ -85,11 +85,12 @@ def measure(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]
     try:
         code = _follow(process.pid, began, run)
     finally:
-        while _members(process.pid):
-            with suppress(ProcessLookupError):
+        give_up = time.monotonic() + _LINGER_S  # on one that has made itself a session of its own
+        while _has_children() and time.monotonic() < give_up:
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             time.sleep(0.02)
-        _reap(run)  # those, too, that ended after the last look
+            _reap(run)
     process.returncode = code  # it has been waited for here, not by Popen
     for reader in readers:
         reader.join(_LINGER_S)
@@ -123,7 +124,8 @@ def _follow(leader: int, began: float, run: Run) -> int:
                 ended = time.monotonic()
                 run.wall_s = ended - began
                 code = os.waitstatus_to_exitcode(status)
-        if code is not None and not _members(leader):
+        # Not those that /proc shows: a JVM whose threads are still ending is a zombie there, and took nothing yet.
+        if code is not None and not _has_children():
             break
         # Short at first: a command may take less than a sample.
         time.sleep(min(_SAMPLE_S, 0.01 + (time.monotonic() - began) / 50) if code is None else 0.02)
@@ -142,6 +144,15 @@ def _reap(run: Run) -> list[tuple[int, int]]:
             run.process_mib = max(run.process_mib, took.ru_maxrss / 1024)
             ended.append((pid, status))
     return ended
+
+
+def _has_children() -> bool:
+    """Whether there is a child or an orphan that has not been taken in."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _members(leader: int) -> list[int]:
