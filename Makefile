@@ -15,7 +15,7 @@ OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(VERSIONS))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help prerequisites dev demo test test-matrix test-oldest soak check format docs wheel dist lock clean
+.PHONY: help prerequisites dev demo test test-matrix test-oldest soak bench check format docs wheel dist lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ endef
 
 .venv-%/.packages: requirements-spark-%.lock pyproject.toml .venv-%/bin/python
 	$(install)
+
+# Only what is measured beside the package: it must not be found by what is measured.
+.venv-bench/.packages: requirements-bench.lock .venv-bench/bin/python
+	@echo "installing the packages of $< into $(@D) ..."
+	@$(PIP) --require-hashes -r $<
+	@touch $@
 
 .venv/.jars: .venv/.packages conf/jars.lock tools/jars.py
 	@$(@D)/bin/python tools/jars.py
@@ -76,6 +82,10 @@ soak: dev ## the property tests with many more cases, some quarter of an hour; S
 	PARSELY_SPARK_SOAK=$${TIMES:-3} $(BIN)/pytest --hypothesis-seed=$$seed \
 	    tests/test_promises.py tests/test_fold.py tests/test_measures.py || { echo "make soak SEED=$$seed"; exit 1; }
 
+# `make bench ARGUMENTS='--groups growth'` runs a part; `ARGUMENTS=--list` says which there are.
+bench: dev .venv-bench/.packages ## measure speed and memory beside DuckDB and others, about an hour; ARGUMENTS=--list
+	@$(BIN)/python -m benchmarks $(ARGUMENTS)
+
 check: dev ## format, lint, types, import rules, module lengths, generated docs: all that needs no Spark
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -109,6 +119,7 @@ lock: prerequisites ## resolve every lock again; a pin stays unless pyproject.to
 	    awk -F , -v "minor=$$spark" 'index($$1, minor ".") == 1 { print "pyspark==" $$1 "\ndelta-spark==" $$2 }' $(VERSIONS) \
 	    | $(COMPILE) - --extra kinesis --extra matrix --output-file requirements-spark-$$spark.lock || exit 1; \
 	done
+	$(COMPILE) --extra bench --output-file requirements-bench.lock
 	@$(MAKE) --no-print-directory .venv/.packages $(OLDER:%=.venv-%/.packages)
 	@for spark in .venv $(OLDER:%=.venv-%); do $$spark/bin/python tools/jars.py --lock || exit 1; done
 
