@@ -220,6 +220,7 @@ class FakeKinesis:
             since_ms = int(asked["Timestamp"] * 1000)
             if since_ms > now_ms:
                 raise Refused("InvalidArgumentException", "The timestampInMillis parameter cannot be greater than now")
+            since_ms = max(since_ms, now_ms - stream.retention_ms)  # as AWS: what is older is the oldest that it holds
         elif kind == "LATEST":
             after, since_ms = shard.records[-1][0] if shard.records else -1, now_ms
         elif kind == "TRIM_HORIZON":

@@ -18,8 +18,9 @@ from parsely_spark.errors import SettingsError, SourceError
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.sources.kinesis import client
 from parsely_spark.sources.kinesis.kpl import MAGIC, records_of
+from parsely_spark.sources.kinesis.lost import GapError
 from parsely_spark.sources.kinesis.offsets import Offset, ranges
-from parsely_spark.sources.kinesis.planning import GapError, Slice
+from parsely_spark.sources.kinesis.planning import Slice
 from parsely_spark.sources.kinesis.reading import read_range
 from parsely_spark.sources.kinesis.stream import Record
 
@@ -128,6 +129,50 @@ def test_records_that_the_stream_let_go_of_are_an_error_that_says_which_hours_he
     kinesis.put("s", b"more")
     assert going_on.drain() == [*numbered(10, 15), b"more"]
     assert len(going_on.gaps) == 1
+
+
+def put_over_the_horizon(kinesis: FakeKinesis) -> None:
+    """Ten records a second, the first of them older than the stream keeps; and one of now."""
+    kinesis.walk_ms = 25 * HOUR_MS
+    begin_ms = kinesis.now_ms() - 24 * HOUR_MS - 60_000
+    for number in range(12_000):
+        kinesis.put("s", b"%d" % number, at_ms=begin_ms + number * 100)
+    kinesis.put("s", b"new")
+
+
+def test_a_busy_stream_is_begun_where_its_records_are_still_there_when_they_are_read(kinesis: FakeKinesis) -> None:
+    """As with ``--start trim_horizon``: between the plan and the task, the stream lets go of its oldest records."""
+    kinesis.advance(25 * 3600)
+    put_over_the_horizon(kinesis)
+    reader = Reader(kinesis)
+    end = reader.planner.next(Offset(stream="s"), Slice(ms=600_000))
+    kinesis.advance(300)
+    assert len(reader.read(end)) > 4000
+
+
+def test_after_a_gap_a_busy_stream_goes_on_where_the_gap_ends(kinesis: FakeKinesis) -> None:
+    reader = Reader(kinesis, on_gap="heal-later")
+    kinesis.put("s", *numbered(0, 5))
+    reader.drain()
+    kinesis.advance(30 * 3600)
+    put_over_the_horizon(kinesis)
+    reader.start()
+    end = reader.planner.next(reader.offset, Slice(ms=600_000))
+    kinesis.advance(300)
+    assert len(reader.read(end)) > 4000
+    ((_, until_ms),) = [asked.gap_ms for asked in ranges(reader.offset, end) if asked.gap_ms]
+    first = reader.read(end)[0]
+    (arrived_ms,) = [r[1] for r in kinesis._streams["s"].shards["shardId-000000000000"].records if r[2] == first]
+    assert until_ms <= arrived_ms < until_ms + 100
+
+
+def test_a_stream_that_is_younger_than_its_retention_is_read_from_its_first_record(kinesis: FakeKinesis) -> None:
+    """It has let go of nothing, also where a start before its time was given."""
+    kinesis.put("s", *numbered(0, 5))
+    kinesis.advance(24 * 3600 - 700)
+    kinesis.put("s", *numbered(5, 9))
+    assert Reader(kinesis).drain() == numbered(0, 9)
+    assert Reader(kinesis, start="2020-01-01T00:00:00Z").drain() == numbered(0, 9)
 
 
 def test_silence_is_no_gap(kinesis: FakeKinesis) -> None:

@@ -22,7 +22,7 @@ class Place:
     Attributes:
         end: sequence number up to which it has been, inclusive; None before its first record.
         first: sequence number of the record with which the last range began that did not follow another one.
-        since_ms: from when on records count before there is an end, epoch ms; 0 for all that the shard has.
+        since_ms: from when on records count before there is an end, epoch ms; 0 for all that the shard has ever had.
         end_ms: arrival of the record *end*, epoch ms; 0 before there is one.
         quiet_ms: epoch ms of the stream's clock by which nothing had come after *end*.
         closed: whether nothing will come any more, because the shard was split or merged.
