@@ -192,19 +192,22 @@ class FakeKinesis:
             raise Refused("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
         name, begin = token or (next(n for n, s in self._streams.items() if s is self._named(asked)), 0)
         stream = self._streams[name]
-        horizon_ms = self.now_ms() - stream.retention_ms
-        listed = [s for s in stream.shards.values() if s.last is None or s.closed_ms >= horizon_ms]
+        listed = self._listed(stream)
         page = listed[begin : begin + 100]
         said: dict[str, Any] = {"Shards": [_said(shard) for shard in page]}
         if begin + 100 < len(listed):
             said["NextToken"] = json.dumps([name, begin + 100])
         return said
 
+    def _listed(self, stream: Stream) -> list[Shard]:
+        horizon_ms = self.now_ms() - stream.retention_ms
+        return [s for s in stream.shards.values() if s.last is None or s.closed_ms >= horizon_ms]
+
     def _iterator(self, asked: dict[str, Any]) -> dict[str, Any]:
         stream = self._named(asked)
-        if asked["ShardId"] not in stream.shards:
-            raise Refused("ResourceNotFoundException", f"Shard {asked['ShardId']} does not exist")
-        shard, kind = stream.shards[asked["ShardId"]], asked["ShardIteratorType"]
+        shard, kind = stream.shards.get(asked["ShardId"]), asked["ShardIteratorType"]
+        if shard is None or shard not in self._listed(stream):
+            raise Refused("ResourceNotFoundException", f"Shard {asked['ShardId']} in stream s does not exist")
         after, since_ms, now_ms = -1, 0, self.now_ms()
         if kind.endswith("SEQUENCE_NUMBER"):
             number = int(asked["StartingSequenceNumber"])

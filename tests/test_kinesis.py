@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 from aggregates import aggregate
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
-from kinesis_reader import Reader, numbered
+from kinesis_reader import Reader, numbered, pages_of
 
 from parsely_spark.errors import SettingsError, SourceError
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.sources.kinesis import client
 from parsely_spark.sources.kinesis.kpl import MAGIC, records_of
 from parsely_spark.sources.kinesis.lost import GapError
-from parsely_spark.sources.kinesis.offsets import Offset, ranges
+from parsely_spark.sources.kinesis.offsets import Offset, Place, ranges
 from parsely_spark.sources.kinesis.planning import Slice
 from parsely_spark.sources.kinesis.reading import read_range
-from parsely_spark.sources.kinesis.stream import Record
+from parsely_spark.sources.kinesis.stream import About, Page, Position, Record, Shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,13 +205,100 @@ def test_a_shard_that_expired_before_it_was_read_is_a_gap(kinesis: FakeKinesis) 
     assert len(reader.offset.shards) == 2
 
 
-def test_a_batch_that_the_stream_let_go_of_is_an_error_and_no_endless_search(kinesis: FakeKinesis) -> None:
-    reader = Reader(kinesis)
+def planned(kinesis: FakeKinesis, **options: str) -> tuple[Reader, Offset]:
+    """A reader that has read 5 records and died within a batch of 10 more, put two hours apart; and that batch."""
+    reader = Reader(kinesis, **options)
     kinesis.put("s", *numbered(0, 5))
-    end = reader.planner.next(reader.offset, Slice())
+    reader.drain()
+    kinesis.put("s", *numbered(5, 10))
+    kinesis.advance(2 * 3600)
+    kinesis.put("s", *numbered(10, 15))
+    return reader, reader.planner.next(reader.offset, Slice())
+
+
+def test_a_batch_that_the_stream_let_go_of_is_an_error_that_says_which_hours_heal_it(kinesis: FakeKinesis) -> None:
+    """And no endless search."""
+    reader, end = planned(kinesis)
     kinesis.advance(25 * 3600)
-    with pytest.raises(SourceError, match="no longer holds its records up to"):
+    with pytest.raises(
+        GapError,
+        match=r"keeps records for 24 h, and what came to its shardId-0+ between .* --on-gap heal-later, and run",
+    ):
         reader.read(end)
+
+
+@pytest.mark.parametrize(("down_h", "left"), [(23, numbered(10, 15)), (25, [])])
+def test_a_batch_that_the_stream_let_go_of_is_gone_over(kinesis: FakeKinesis, down_h: int, left: list[bytes]) -> None:
+    """What is left of it is read; and what follows it as well, whether there is another gap or not."""
+    reader, end = planned(kinesis, on_gap="heal-later")
+    kinesis.advance(down_h * 3600)
+    kinesis.put("s", *numbered(15, 20))
+    reader.start()
+    assert reader.read(end) == left == reader.read(end)
+    since_ms, until_ms = reader.gaps[0]
+    lost_ms = [r[1] for r in kinesis._streams["s"].shards["shardId-000000000000"].records[5 : 15 - len(left)]]
+    assert since_ms <= min(lost_ms)
+    assert max(lost_ms) < until_ms < max(lost_ms) + 2 * HOUR_MS
+    reader.offset, reader.gaps, reader.data = end, [], []
+    assert reader.drain() == numbered(15, 20)
+    assert len(reader.gaps) == (0 if left else 1)
+
+
+def test_a_batch_that_ends_a_shard_which_is_gone_is_gone_over(kinesis: FakeKinesis) -> None:
+    reader = Reader(kinesis, on_gap="heal-later")
+    kinesis.put("s", *numbered(0, 5))
+    reader.drain()
+    kinesis.put("s", *numbered(5, 9))
+    kinesis.split("s", kinesis.open_shards("s")[0])
+    end = reader.planner.next(reader.offset, Slice())
+    assert reader.read(end) == numbered(5, 9)
+    kinesis.advance(25 * 3600)
+    assert reader.read(end) == []
+    assert len(reader.gaps) == 1
+    with pytest.raises(GapError, match="may be gone unread"):
+        list(read_range(reader.stream, ranges(reader.offset, end)[0]))
+
+
+class EmptyPages:
+    """A stream of one closed shard with two records, and empty pages before and behind them."""
+
+    name = "s"
+
+    def __init__(self, *pages: Page) -> None:
+        self._pages = pages
+
+    def now_ms(self) -> int:
+        return 90_000_000
+
+    def about(self) -> About:
+        return About(created_ms=1, retention_ms=86_400_000)
+
+    def shards(self) -> list[Shard]:
+        return [Shard(id="a", last="120")]
+
+    def iterator(self, shard: str, position: Position) -> str:
+        return "0"
+
+    def page(self, shard: str, iterator: str, limit: int | None = None) -> Page:
+        return self._pages[int(iterator)]
+
+
+@pytest.mark.parametrize("behind_ms", [86_395_000, 86_400_000])
+def test_empty_pages_where_records_go_on_are_gone_through(behind_ms: int) -> None:
+    """Near the horizon, and behind the last record of a closed shard, which ends some pages later."""
+    two = [Record(number, 3_700_000, b"x", None) for number in ("101", "102")]
+    empty = Page(records=[], behind_ms=behind_ms, next="1")
+    stream = EmptyPages(
+        empty,
+        Page(records=two, behind_ms=0, next="2"),
+        Page(records=[], behind_ms=0, next="3"),
+        Page(records=[], behind_ms=0, next=None),
+    )
+    whole = Offset(
+        stream="s", created_ms=1, shards={"a": Place(first="101", end="120", end_ms=90_000_000, closed=True)}
+    )
+    (asked,) = ranges(Offset(stream="s"), whole)
+    assert [page.records for page in pages_of(stream, asked)] == [two]
 
 
 def test_slices_bound_a_batch_by_time_and_by_bytes(kinesis: FakeKinesis) -> None:
@@ -237,6 +324,7 @@ def test_iterators_that_expire_are_made_again(kinesis: FakeKinesis) -> None:
     (asked,) = ranges(reader.offset, end)
     taken = []
     for page in read_range(reader.stream, asked):
+        assert isinstance(page, Page)
         kinesis.advance(301)  # what the records are for takes its time
         taken += [record.data for record in page.records]
     assert taken == numbered(5, 25_000)
@@ -257,7 +345,7 @@ def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
     kinesis.put("s", b"y", key="k")
     reader = Reader(kinesis)
     end = reader.planner.next(reader.offset, Slice())
-    (page,) = [page for asked in ranges(reader.offset, end) for page in read_range(reader.stream, asked)]
+    (page,) = [page for asked in ranges(reader.offset, end) for page in pages_of(reader.stream, asked)]
     assert [record.key for record in page.records] == [None, "k"]
 
 

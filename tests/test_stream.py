@@ -102,6 +102,13 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(1)
 
 
+def uncommit(checkpoint: Path) -> None:
+    """As if the last run had been killed within its last batch."""
+    newest = max((checkpoint / "commits").glob("[0-9]*"), key=lambda commit: int(commit.name))
+    newest.unlink()
+    (newest.parent / f".{newest.name}.crc").unlink()
+
+
 @contextmanager
 def putting(kinesis: FakeKinesis, lines: list[bytes]) -> Iterator[list[bytes]]:
     """Put a line after the other, round and round, within the block, or for ten minutes; gives what has been put."""
@@ -182,9 +189,7 @@ def test_a_drain_in_slices_takes_all_that_was_there_and_ends_while_more_comes(
     assert sum(batches) == first.lines >= len(before)
     assert first.lines < len(before) + len(put)
 
-    newest = max((tmp_path / "checkpoint" / "commits").glob("[0-9]*"), key=lambda commit: int(commit.name))
-    newest.unlink()
-    (newest.parent / f".{newest.name}.crc").unlink()
+    uncommit(tmp_path / "checkpoint")
     rest = drain(lake, kinesis, tmp_path / "checkpoint", shard_s="30")
     assert rest.lines == len(before) + len(put) - first.lines + batches[-1]
     ids = {json.loads(line)["event_id"] for line in [*before, *put]}
@@ -279,6 +284,26 @@ def test_a_gap_is_noted_before_its_batch_is_over(
             drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
     assert len(noted_gaps(lake)) == 1
     assert drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later").gaps == 0
+
+
+def test_a_batch_that_the_stream_lost_before_it_was_repeated_is_gone_over_and_noted(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """As where the run before it was killed within the batch, and nobody began it again for a day."""
+    kinesis.walk_ms = 25 * HOUR_MS
+    for part in (lines[:10], lines[10:20]):
+        kinesis.put("s", *part)
+        drain(lake, kinesis, tmp_path / "checkpoint")
+    uncommit(tmp_path / "checkpoint")
+    kinesis.advance(25 * 3600)
+    kinesis.put("s", *lines[20:30])
+    with pytest.raises(SourceError, match=r"^s keeps records for 24 h, .*--on-gap heal-later, and run `parsely"):
+        drain(lake, kinesis, tmp_path / "checkpoint")
+    went_on = drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
+    assert (went_on.lines, went_on.gaps) == (10, 2)
+    (_, lost), (_, after) = sorted(noted_gaps(lake), key=lambda noted: noted[1]["since"])
+    assert lost["since"] < lost["until"]
+    assert after["since"] < after["until"]
 
 
 def test_a_log_tells_how_it_goes_and_what_was_rejected(

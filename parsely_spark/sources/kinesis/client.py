@@ -9,7 +9,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.errors import SourceError
-from parsely_spark.sources.kinesis.stream import About, ExpiredIteratorError, Page, Record, Shard
+from parsely_spark.sources.kinesis.stream import (
+    About,
+    ExpiredIteratorError,
+    GoneShardError,
+    Page,
+    Record,
+    Shard,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +74,11 @@ class KinesisStream:
             which = {"NextToken": said["NextToken"]}  # the name must not be given with it
 
     def iterator(self, shard: str, position: Position) -> str:
-        """An iterator, good for five minutes."""
+        """An iterator, good for five minutes.
+
+        Raises:
+            GoneShardError: if the stream has let go of the shard.
+        """
         kind, value = position
         where: dict[str, Any] = {"ShardIteratorType": _KINDS.get(kind, "TRIM_HORIZON")}
         if kind == "since":
@@ -113,6 +124,8 @@ class KinesisStream:
                 code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
                 if code == "ExpiredIteratorException":
                     raise ExpiredIteratorError from error
+                if code == "ResourceNotFoundException" and "shardid-" in str(error).lower():
+                    raise GoneShardError(f"{self.name} has let go of {given.get('ShardId')}; run again.") from error
                 is_passing = not code or code in _THROTTLES or code in _ON_THE_WAY
                 if not is_passing or time.monotonic() + wait_s > deadline:
                     raise SourceError(self._why(action, code, error)) from error

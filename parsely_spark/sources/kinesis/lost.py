@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from parsely_spark.errors import SourceError
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 # that began with it would not find it any more by the time it is read.
 GAP_SLACK_MS = 600_000
 _HOUR_MS = 3_600_000
+
+
+class Lost(NamedTuple):
+    """A time, epoch ms, in which records may have gone unread; its end is not one of it."""
+
+    since_ms: int
+    until_ms: int
 
 
 class GapError(SourceError):

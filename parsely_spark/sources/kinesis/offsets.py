@@ -103,6 +103,8 @@ class Range:
         first: sequence number of the first record, where no other range went before.
         end: sequence number of the last record; of a closed shard, it may be that of none.
         closes: whether the shard ends with it.
+        known_ms: up to when nothing had been missed before it, epoch ms.
+        end_ms: arrival of the record *end*, epoch ms.
         gap_ms: since when and until when (epoch ms) records may be missing, before *first*; None without such.
     """
 
@@ -112,6 +114,8 @@ class Range:
     first: str | None
     end: str | None
     closes: bool
+    known_ms: int
+    end_ms: int
     gap_ms: tuple[int, int] | None
 
 
@@ -132,6 +136,9 @@ def ranges(start: Offset, end: Offset) -> list[Range]:
                 first=None if follows else place.first,
                 end=place.end if place.end != before.end else None,
                 closes=place.closed,
+                # A place keeps what was known of the shard before it had an end; before that, there was no stream.
+                known_ms=max(before.known_ms, place.since_ms, place.quiet_ms) or end.created_ms,
+                end_ms=place.end_ms,
                 gap_ms=gap,
             )
         )

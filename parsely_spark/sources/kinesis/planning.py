@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from parsely_spark.errors import SourceError
 from parsely_spark.sources.kinesis.lost import GAP_SLACK_MS, gap_error, made_again
 from parsely_spark.sources.kinesis.offsets import Offset, Place
-from parsely_spark.sources.kinesis.stream import HORIZON, HORIZON_SLACK_MS, ExpiredIteratorError, Position
+from parsely_spark.sources.kinesis.stream import (
+    HORIZON,
+    HORIZON_SLACK_MS,
+    MOST_STUCK,
+    ExpiredIteratorError,
+    Position,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +33,6 @@ _SAMPLE = 500  # records by which the density of a shard is judged
 _SHARDS_AT_ONCE = 16
 # A shard where nothing comes is noted as quiet this often: an empty batch each time, but it tells silence from a gap.
 _QUIET_PARTS = 24
-_MOST_STUCK = 50  # pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +259,7 @@ class Planner:
             page = self.stream.page(shard, iterator, limit)
             # A position that the stream lets go of meanwhile gives empty pages for ever, and no error.
             stuck = stuck + 1 if not page.records and page.behind_ms >= self._retention_ms else 0
-            if stuck == _MOST_STUCK:
+            if stuck == MOST_STUCK:
                 raise SourceError(
                     f"{self.stream.name}: {shard} gives nothing from {begin.kind} {begin.value} on; run again."
                 )
