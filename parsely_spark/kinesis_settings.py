@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.declaration import Settings, between, declared, setting, type_of
@@ -36,6 +36,8 @@ def _check_start(where: str, text: str) -> None:
             f"{where}={text!r} is no start; give trim_horizon, latest or an instant with its zone, such as "
             "2026-01-14T12:00:00Z."
         )
+    if instant > datetime.now(UTC):
+        raise SettingsError(f"{where}={text!r} lies in the future; give an instant that was, or latest.")
 
 
 def _check_gap(where: str, text: str) -> None:

@@ -6,11 +6,19 @@ What any server shows, moto's as well, is in `test_moto_kinesis.py`.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from hashlib import md5
 from typing import TYPE_CHECKING
 
 import pytest
 from aggregates import aggregate
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 from kinesis_reader import Reader, numbered, pages_of
 
@@ -359,6 +367,7 @@ def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
             "start='yesterday' is no start; give trim_horizon, latest or an instant",
         ),
         ({"stream": "s", "start": "2026-01-14T12:00:00"}, "an instant with its zone"),
+        ({"stream": "s", "start": "2099-01-01T00:00:00Z"}, "start='2099-01-01T00:00:00Z' lies in the future; give"),
         ({"stream": "s", "shard_mib": "0"}, "shard_mib=0 is less than 1"),
         ({"stream": "s", "on_gap": "skip"}, "on_gap='skip' is neither fail nor heal-later"),
     ],
@@ -376,6 +385,67 @@ def test_what_aws_refuses_is_one_sentence(kinesis: FakeKinesis) -> None:
     kinesis.calls_per_s = 0
     with pytest.raises(SourceError, match="s: AWS refused GetRecords for 1 s because of its rate"):
         Reader(kinesis, retry_s="1").batch()
+
+
+def refused(code: str, operation: str) -> ClientError:
+    """As boto3 says it."""
+    said = {"Code": code, "Message": f"User is not authorized to perform: {operation}"}
+    return ClientError({"Error": said, "ResponseMetadata": {}}, operation)  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "calls"),
+    [
+        (refused("AccessDenied", "AssumeRole"), "what is missing is sts:AssumeRole on arn:aws:iam::1:role/r for", 1),
+        (refused("AccessDeniedException", "GetRecords"), "what is missing is kinesis:GetRecords for", 1),
+        (refused("ThrottlingException", "GetRecords"), "refused GetRecords for 1 s because of its rate", 2),
+        (NoCredentialsError(), "no keys of AWS were found .* give them as other AWS tools have them", 1),
+        (CredentialRetrievalError(provider="sso", error_msg="expired"), "give them as other AWS tools have them", 1),
+        (ParamValidationError(report="StreamName: too long"), "GetRecords failed: .*StreamName: too long", 1),
+        (EndpointConnectionError(endpoint_url="http://x"), "GetRecords failed: Could not connect", 2),
+    ],
+)
+def test_what_another_try_cannot_mend_is_told_at_once(error: Exception, said: str, calls: int) -> None:
+    made = 0
+
+    def call(**_: object) -> None:
+        nonlocal made
+        made += 1
+        raise error
+
+    options = KinesisSettings(stream="s", region="us-east-1", retry_s=1)
+    stream = client.KinesisStream(options)
+    stream._options = replace(options, role_arn="arn:aws:iam::1:role/r")
+    with pytest.raises(SourceError, match=said):
+        stream._ask("GetRecords", call)
+    assert made == calls
+
+
+def test_a_role_without_keys_to_assume_it_with_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    with pytest.raises(SourceError, match="no keys of AWS were found"):
+        client.KinesisStream(KinesisSettings(stream="s", region="us-east-1", role_arn="arn:aws:iam::1:role/r"))
+
+
+def test_a_checkpoint_of_another_stream_is_said_to_be_one(kinesis: FakeKinesis) -> None:
+    """Also if both were made in the same second; an ARN and a name may be of one stream."""
+    reader = Reader(kinesis)
+    kinesis.put("s", *numbered(0, 5))
+    reader.drain()
+    kinesis.create("t")
+    kinesis._streams["t"].created_ms = kinesis._streams["s"].created_ms
+    other = Reader(kinesis, stream="t")
+    other.offset = reader.offset
+    with pytest.raises(SourceError, match="The checkpoint is of the stream s, and t is to be read; give"):
+        other.batch()
+    by_arn = "arn:aws:kinesis:us-east-1:123456789012:stream/s"
+    same = Reader(kinesis, stream=by_arn)
+    same.offset = reader.offset
+    assert same.batch() is False
+    assert not replace(reader.offset, stream=by_arn).is_of(by_arn.replace("us-east-1", "eu-west-1"))
 
 
 def test_records_that_were_put_together_are_taken_apart() -> None:

@@ -52,6 +52,7 @@ def kinesis(request: pytest.FixtureRequest) -> Iterator[Server]:
     else:
         with fake_kinesis() as running:
             running.calls_per_s = 10_000
+            running.advance(-3600)  # what it then advances to is no future to us
             running.create("s")
             yield running
 

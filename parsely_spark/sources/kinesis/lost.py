@@ -36,6 +36,15 @@ def gap_error(stream: str, shard: str, since_ms: int, until_ms: int, *, retentio
     )
 
 
+def check_same(start: Offset, stream: str) -> None:
+    """Refuse a checkpoint that is of another stream than *stream*."""
+    if not start.is_of(stream):
+        raise SourceError(
+            f"The checkpoint is of the stream {start.stream}, and {stream} is to be read; give each stream a "
+            "checkpoint of its own."
+        )
+
+
 def made_again(start: Offset, created_ms: int) -> SourceError:
     """The stream of *start* is gone; the one of its name was made at *created_ms* (epoch ms)."""
     since_ms = min((place.known_ms for place in start.shards.values() if place.known_ms), default=start.created_ms)

@@ -73,6 +73,12 @@ class Offset:
             shards[shard] = {name: value for name, value in said.items() if value}
         return {"created_ms": self.created_ms, "shards": shards, "stream": self.stream, "v": _VERSION}
 
+    def is_of(self, stream: str) -> bool:
+        """Whether *stream*, a name or an ARN, may be the one that was planned."""
+        if self.stream.startswith("arn:") and stream.startswith("arn:"):
+            return self.stream == stream
+        return self.stream.rpartition("/")[2] == stream.rpartition("/")[2]
+
     @classmethod
     def of_json(cls, said: dict[str, Any]) -> Offset:
         """Read what `to_json` wrote.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from parsely_spark.errors import SourceError
-from parsely_spark.sources.kinesis.lost import GAP_SLACK_MS, gap_error, made_again
+from parsely_spark.sources.kinesis.lost import GAP_SLACK_MS, check_same, gap_error, made_again
 from parsely_spark.sources.kinesis.offsets import Offset, Place
 from parsely_spark.sources.kinesis.stream import (
     HORIZON,
@@ -87,6 +87,7 @@ class Planner:
             GapError: if records may have gone unread.
             SourceError: if the stream is another one than that of *start*.
         """
+        check_same(start, self.stream.name)
         self._about = about = self.stream.about()
         listed = {shard.id: shard for shard in self.stream.shards()}
         if not start.created_ms:

@@ -15,7 +15,7 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 
 from parsely_spark.kinesis_settings import OURS, KinesisSettings
 from parsely_spark.sources.kinesis.kpl import records_of
-from parsely_spark.sources.kinesis.lost import Lost
+from parsely_spark.sources.kinesis.lost import Lost, check_same
 from parsely_spark.sources.kinesis.offsets import Offset, Range, ranges
 from parsely_spark.sources.kinesis.planning import Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
@@ -114,6 +114,7 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         """What lies between two offsets: a task for each shard that has something."""
         # Older releases ask this of the last offset they know before they ask for the next one.
         self._reached = Offset.of_json(end)
+        check_same(self._reached, self._options.stream)  # a batch that is repeated is not planned again
         return [Task(asked) for asked in ranges(Offset.of_json(start), self._reached)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
