@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The data sources that can read a stream: ours, EMR's connector and Databricks' own.
 READERS = OURS, OF_EMR, OF_DATABRICKS = "parsely-kinesis", "aws-kinesis", "databricks"
+_OURS_ALONE = "shard_s", "shard_mib", "spacing_ms", "retry_s"
 _GAPS = ("fail", "heal-later")
 
 
@@ -169,3 +170,18 @@ class FollowSettings(KinesisSettings):
         check=between(0, 86_400),
     )
     available_now: bool = setting("end with what is in the stream by now", default=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reader == OURS:
+            return
+        unknown = [name for name in _OURS_ALONE if getattr(self, name) != declared(KinesisSettings)[name].default]
+        if self.reader == OF_EMR and self.available_now:
+            unknown.append("available_now")
+        if self.reader == OF_DATABRICKS and self.on_gap != "fail":
+            unknown.append(f"on_gap {self.on_gap}")
+        if unknown:
+            flag = f"--{unknown[0].replace('_', '-')}"
+            raise SettingsError(f"reader={self.reader!r} knows no {flag}; leave that out, or give --reader {OURS}.")
+        if self.reader == OF_EMR and not (self.region or self.region_of_arn or self.endpoint_url):
+            raise SettingsError(f"reader={self.reader!r} has to be told the region of the stream; give --region.")

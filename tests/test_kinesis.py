@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from hashlib import md5
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aggregates import aggregate
@@ -23,7 +23,7 @@ from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 from kinesis_reader import Reader, numbered, pages_of
 
 from parsely_spark.errors import SettingsError, SourceError
-from parsely_spark.kinesis_settings import KinesisSettings
+from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, FollowSettings, KinesisSettings
 from parsely_spark.sources.kinesis import client
 from parsely_spark.sources.kinesis.kpl import MAGIC, records_of
 from parsely_spark.sources.kinesis.lost import GapError
@@ -385,6 +385,38 @@ def test_what_aws_refuses_is_one_sentence(kinesis: FakeKinesis) -> None:
     kinesis.calls_per_s = 0
     with pytest.raises(SourceError, match="s: AWS refused GetRecords for 1 s because of its rate"):
         Reader(kinesis, retry_s="1").batch()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"reader": OF_EMR}, "reader='aws-kinesis' has to be told the region of the stream; give --region"),
+        ({"reader": OF_EMR, "region": "us-east-1", "available_now": True}, "'aws-kinesis' knows no --available-now"),
+        ({"reader": OF_DATABRICKS, "on_gap": "heal-later"}, "'databricks' knows no --on-gap heal-later"),
+        ({"reader": OF_DATABRICKS, "shard_s": 60}, "'databricks' knows no --shard-s"),
+        ({"reader": OF_EMR, "region": "us-east-1", "shard_mib": 1}, "'aws-kinesis' knows no --shard-mib"),
+        ({"reader": OF_EMR, "region": "us-east-1", "spacing_ms": 1000}, "'aws-kinesis' knows no --spacing-ms"),
+        ({"reader": OF_DATABRICKS, "retry_s": 1}, "'databricks' knows no --retry-s"),
+    ],
+)
+def test_what_a_reader_of_a_platform_cannot_do_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        FollowSettings(stream="s", checkpoint="/tmp/c", **given)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"reader": OF_EMR, "region": "us-east-1", "on_gap": "heal-later"},
+        {"reader": OF_EMR, "endpoint_url": "https://vpce-1.kinesis.us-east-1.vpce.amazonaws.com"},
+        {"reader": OF_EMR, "stream": "arn:aws:kinesis:us-east-1:123456789012:stream/s"},
+        {"reader": OF_DATABRICKS, "available_now": True},
+        {"available_now": True, "on_gap": "heal-later", "shard_s": 60},
+    ],
+)
+def test_what_a_reader_of_a_platform_can_do_is_taken(given: dict[str, Any]) -> None:
+    FollowSettings(**{"stream": "s", "checkpoint": "/tmp/c", **given})
 
 
 def refused(code: str, operation: str) -> ClientError:

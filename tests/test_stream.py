@@ -412,6 +412,28 @@ def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[b
             },
         ),
         (
+            OF_EMR,
+            {"stream": "s", "region": "cn-north-1", "on_gap": "heal-later"},
+            {
+                "kinesis.streamName": "s",
+                "kinesis.region": "cn-north-1",
+                "kinesis.endpointUrl": "https://kinesis.cn-north-1.amazonaws.com.cn",
+                "kinesis.consumerType": "GetRecords",
+                "kinesis.startingPosition": "TRIM_HORIZON",
+                "kinesis.failOnDataLoss": "false",
+            },
+        ),
+        (
+            OF_DATABRICKS,
+            {"stream": "s", "region": "us-east-1", "start": "2026-01-14T13:00:00+01:00"},
+            {
+                "streamName": "s",
+                "region": "us-east-1",
+                # Java reads XXX, which Z is one of, as a zone; Z in quotes it would take for a letter.
+                "initialPosition": '{"at_timestamp": "2026-01-14T12:00:00Z", "format": "yyyy-MM-dd\'T\'HH:mm:ssXXX"}',
+            },
+        ),
+        (
             OF_DATABRICKS,
             {"stream": "s", "region": "us-east-1", "start": "latest", "role_arn": "arn:aws:iam::1:role/r"},
             {"streamName": "s", "region": "us-east-1", "initialPosition": "latest", "roleArn": "arn:aws:iam::1:role/r"},
