@@ -47,7 +47,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def kinesis() -> Iterator[FakeKinesis]:
     """A server with a stream ``s`` of one shard."""
     with fake_kinesis() as running:
-        running.calls_per_s = 10_000
+        running.calls_per_s, running.bytes_per_s = 10_000, 2**40
         running.create("s")
         yield running
 
@@ -340,12 +340,29 @@ def test_iterators_that_expire_are_made_again(kinesis: FakeKinesis) -> None:
 
 def test_the_rate_of_a_shard_is_kept(kinesis: FakeKinesis) -> None:
     kinesis.calls_per_s = 5
-    reader = Reader(kinesis, spacing_ms="210")
+    reader = Reader(kinesis, spacing_ms="250")
     for number in range(4):
         kinesis.put("s", *numbered(10 * number, 10 * number + 10))
         reader.batch()
     assert reader.drain() == numbered(0, 40)
-    assert kinesis.too_fast == []
+
+
+def test_a_call_that_is_made_again_keeps_its_distance_as_well(
+    kinesis: FakeKinesis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so does the one that follows it."""
+    monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.01)
+    kinesis.calls_per_s, kinesis.refuses_every = 5, 2
+    kinesis.put("s", *numbered(0, 10))
+    reader = Reader(kinesis, spacing_ms="250")
+    assert reader.drain() == numbered(0, 10)
+
+
+def test_a_shard_of_which_too_much_is_wanted_at_once_is_read_all_the_same(kinesis: FakeKinesis) -> None:
+    kinesis.bytes_per_s = 2 * 2**20
+    large = [bytes([number]) * 2**20 for number in range(12)]
+    kinesis.put("s", *large)
+    assert Reader(kinesis, retry_s="60").drain() == large
 
 
 def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
@@ -382,7 +399,7 @@ def test_what_aws_refuses_is_one_sentence(kinesis: FakeKinesis) -> None:
     with pytest.raises(SourceError, match="There is no stream other in us-east-1; give its name or ARN"):
         Reader(kinesis, stream="other").planner.next(Offset(stream="other"), Slice())
     kinesis.put("s", b"x")
-    kinesis.calls_per_s = 0
+    kinesis.refuses_while = lambda: True
     with pytest.raises(SourceError, match="s: AWS refused GetRecords for 1 s because of its rate"):
         Reader(kinesis, retry_s="1").batch()
 

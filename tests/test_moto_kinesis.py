@@ -51,7 +51,7 @@ def kinesis(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield of_moto
     else:
         with fake_kinesis() as running:
-            running.calls_per_s = 10_000
+            running.calls_per_s, running.bytes_per_s = 10_000, 2**40
             running.advance(-3600)  # what it then advances to is no future to us
             running.create("s")
             yield running

@@ -45,6 +45,7 @@ class KinesisStream:
         self._options = options
         self._client = _client(options)
         self._pace = _Pace(options.spacing_ms / 1000)
+        self._iterator_pace = _Pace(options.spacing_ms / 1000)  # AWS counts them by themselves
         self._clock: tuple[float, float] | None = None  # the stream's, epoch s, and ours at that moment, monotonic
 
     def now_ms(self) -> int:
@@ -88,9 +89,8 @@ class KinesisStream:
             where["Timestamp"] = value / 1000  # type: ignore[operator]  # a time is a number
         elif value is not None:
             where["StartingSequenceNumber"] = value
-        said = self._ask(
-            "GetShardIterator", self._client.get_shard_iterator, **self._options.name_or_arn, ShardId=shard, **where
-        )
+        get = self._iterator_pace.kept(shard, self._client.get_shard_iterator)
+        said = self._ask("GetShardIterator", get, **self._options.name_or_arn, ShardId=shard, **where)
         return str(said["ShardIterator"])
 
     def page(self, shard: str, iterator: str, limit: int | None = None) -> Page:
@@ -99,10 +99,10 @@ class KinesisStream:
         Raises:
             ExpiredIteratorError: if the iterator is too old.
         """
-        self._pace.wait(shard)
         most = {} if limit is None else {"Limit": limit}
         by_arn = {name: value for name, value in self._options.name_or_arn.items() if name == "StreamARN"}
-        said = self._ask("GetRecords", self._client.get_records, **by_arn, ShardIterator=iterator, **most)
+        get = self._pace.kept(shard, self._client.get_records)
+        said = self._ask("GetRecords", get, **by_arn, ShardIterator=iterator, **most)
         records = [
             Record(
                 record["SequenceNumber"],
@@ -180,7 +180,16 @@ class _Pace:
         self._next: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wait(self, shard: str) -> None:
+    def kept(self, shard: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """*call*, which then waits its turn each time, also when it is made again."""
+
+        def paced(**given: Any) -> Any:
+            self._wait(shard)
+            return call(**given)
+
+        return paced
+
+    def _wait(self, shard: str) -> None:
         with self._lock:
             now = time.monotonic()
             at = max(now, self._next.get(shard, now))
