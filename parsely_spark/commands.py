@@ -8,6 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import signal
+import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,7 @@ from parsely_spark.kinesis_settings import OURS
 from parsely_spark.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pyspark.sql import SparkSession
 
@@ -88,9 +91,34 @@ def stream(settings: StreamSettings) -> None:
         depths=settings,
     )
     reader = reader_of(settings.reader, settings)
-    summary = run_stream(_lake(spark, settings), reader, Progress(lambda: running_tasks(spark)), pace)
+    with _asked_by_schedulers() as is_asked:
+        pace = dataclasses.replace(pace, is_asked_to_end=is_asked)
+        summary = run_stream(_lake(spark, settings), reader, Progress(lambda: running_tasks(spark)), pace)
     if settings.json:
         print(json.dumps(dataclasses.asdict(summary)))
+
+
+@contextmanager
+def _asked_by_schedulers() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM has come, which schedulers send; by itself, as a second one, it ends the process in its tracks.
+
+    It raises nothing, unlike Ctrl-C: Spark's JVM would go on with what this process has left, such as a fold.
+    """
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        asked.set()
+
+    is_main = threading.current_thread() is threading.main_thread()
+    is_ours = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # else a host has its own ideas of it
+    if is_ours:
+        signal.signal(signal.SIGTERM, ask)
+    try:
+        yield asked.is_set
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def rebuild(settings: RebuildSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.declaration import Settings, between, declared, setting, type_of
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The data sources that can read a stream: ours, EMR's connector and Databricks' own.
 READERS = OURS, OF_EMR, OF_DATABRICKS = "parsely-kinesis", "aws-kinesis", "databricks"
+_OURS_ALONE = "shard_s", "shard_mib", "spacing_ms", "retry_s"
 _GAPS = ("fail", "heal-later")
 
 
@@ -36,6 +37,8 @@ def _check_start(where: str, text: str) -> None:
             f"{where}={text!r} is no start; give trim_horizon, latest or an instant with its zone, such as "
             "2026-01-14T12:00:00Z."
         )
+    if instant > datetime.now(UTC):
+        raise SettingsError(f"{where}={text!r} lies in the future; give an instant that was, or latest.")
 
 
 def _check_gap(where: str, text: str) -> None:
@@ -167,3 +170,18 @@ class FollowSettings(KinesisSettings):
         check=between(0, 86_400),
     )
     available_now: bool = setting("end with what is in the stream by now", default=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reader == OURS:
+            return
+        unknown = [name for name in _OURS_ALONE if getattr(self, name) != declared(KinesisSettings)[name].default]
+        if self.reader == OF_EMR and self.available_now:
+            unknown.append("available_now")
+        if self.reader == OF_DATABRICKS and self.on_gap != "fail":
+            unknown.append(f"on_gap {self.on_gap}")
+        if unknown:
+            flag = f"--{unknown[0].replace('_', '-')}"
+            raise SettingsError(f"reader={self.reader!r} knows no {flag}; leave that out, or give --reader {OURS}.")
+        if self.reader == OF_EMR and not (self.region or self.region_of_arn or self.endpoint_url):
+            raise SettingsError(f"reader={self.reader!r} has to be told the region of the stream; give --region.")

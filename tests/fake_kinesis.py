@@ -2,7 +2,7 @@
 
 What moto does not have: sequence numbers of 56 digits that are bound to the stream, closed shards that keep their
 records and end, retention, iterators that expire, empty pages on the way through silence, pages of 10 MiB at most, and
-five calls a second.
+its rates: five calls a second and 2 MiB a second of a shard, five iterators, and twenty summaries of the account.
 """
 
 from __future__ import annotations
@@ -72,11 +72,13 @@ class FakeKinesis:
     Attributes:
         url: of the server.
         calls: how often each action was asked for.
-        too_fast: calls for a shard beyond five in a second; each was refused.
+        too_fast: calls of each kind beyond so many in a second; each was refused. A test in which there are any fails.
         refuses_every: refuses each n-th call for records because of its rate; 0 for none.
         refuses_while: says, at each call for records, whether to refuse it likewise.
         walk_ms: of arrival that one page looks at; what is further away takes more pages.
-        calls_per_s: for records of one shard; tests that are not about rates need not wait.
+        calls_per_s: for records of one shard, and as many for iterators, and four times as many for summaries; tests
+            that are not about rates need not wait.
+        bytes_per_s: of records of one shard; what a page has too much delays the next one.
     """
 
     def __init__(self) -> None:
@@ -87,10 +89,12 @@ class FakeKinesis:
         self.refuses_while: Callable[[], bool] = lambda: False
         self.walk_ms = HOUR_MS
         self.calls_per_s = 5
+        self.bytes_per_s = 2 * 2**20
         self._streams: dict[str, Stream] = {}
         self._ahead_ms = 0
         self._serials = 0
         self._recent: dict[str, list[float]] = defaultdict(list)
+        self._busy_until: dict[str, float] = defaultdict(float)
         self._lock = threading.RLock()
 
     def now_ms(self) -> int:
@@ -180,6 +184,7 @@ class FakeKinesis:
 
     def _summary(self, asked: dict[str, Any]) -> dict[str, Any]:
         stream = self._named(asked)
+        self._count("DescribeStreamSummary", 4 * self.calls_per_s, "LimitExceededException")
         said = {
             "StreamCreationTimestamp": stream.created_ms / 1000,
             "RetentionPeriodHours": stream.retention_ms // HOUR_MS,
@@ -192,19 +197,23 @@ class FakeKinesis:
             raise Refused("InvalidArgumentException", "NextToken and StreamName cannot be provided together.")
         name, begin = token or (next(n for n, s in self._streams.items() if s is self._named(asked)), 0)
         stream = self._streams[name]
-        horizon_ms = self.now_ms() - stream.retention_ms
-        listed = [s for s in stream.shards.values() if s.last is None or s.closed_ms >= horizon_ms]
+        listed = self._listed(stream)
         page = listed[begin : begin + 100]
         said: dict[str, Any] = {"Shards": [_said(shard) for shard in page]}
         if begin + 100 < len(listed):
             said["NextToken"] = json.dumps([name, begin + 100])
         return said
 
+    def _listed(self, stream: Stream) -> list[Shard]:
+        horizon_ms = self.now_ms() - stream.retention_ms
+        return [s for s in stream.shards.values() if s.last is None or s.closed_ms >= horizon_ms]
+
     def _iterator(self, asked: dict[str, Any]) -> dict[str, Any]:
         stream = self._named(asked)
-        if asked["ShardId"] not in stream.shards:
-            raise Refused("ResourceNotFoundException", f"Shard {asked['ShardId']} does not exist")
-        shard, kind = stream.shards[asked["ShardId"]], asked["ShardIteratorType"]
+        shard, kind = stream.shards.get(asked["ShardId"]), asked["ShardIteratorType"]
+        if shard is None or shard not in self._listed(stream):
+            raise Refused("ResourceNotFoundException", f"Shard {asked['ShardId']} in stream s does not exist")
+        self._count(f"GetShardIterator {stream.serial} {shard.id}", self.calls_per_s)
         after, since_ms, now_ms = -1, 0, self.now_ms()
         if kind.endswith("SEQUENCE_NUMBER"):
             number = int(asked["StartingSequenceNumber"])
@@ -220,6 +229,7 @@ class FakeKinesis:
             since_ms = int(asked["Timestamp"] * 1000)
             if since_ms > now_ms:
                 raise Refused("InvalidArgumentException", "The timestampInMillis parameter cannot be greater than now")
+            since_ms = max(since_ms, now_ms - stream.retention_ms)  # as AWS: what is older is the oldest that it holds
         elif kind == "LATEST":
             after, since_ms = shard.records[-1][0] if shard.records else -1, now_ms
         elif kind == "TRIM_HORIZON":
@@ -235,7 +245,11 @@ class FakeKinesis:
         serial, shard_id, after, walked_ms, is_timed, made_ms = json.loads(base64.b64decode(asked["ShardIterator"]))
         stream = next(stream for stream in self._streams.values() if stream.serial == serial)
         shard, now_ms = stream.shards[shard_id], self.now_ms()
-        self._count(f"{serial} {shard_id}")
+        self._count(f"GetRecords {serial} {shard_id}", self.calls_per_s)
+        if self.refuses_while() or (self.refuses_every and self.calls["GetRecords"] % self.refuses_every == 0):
+            raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
+        if time.monotonic() < self._busy_until[f"{serial} {shard_id}"]:
+            raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
         if now_ms - made_ms > _ITERATOR_MS:
             raise Refused("ExpiredIteratorException", "Iterator expired.")
         if not is_timed and walked_ms < now_ms - stream.retention_ms:  # as AWS does: nothing, and no error, for ever
@@ -248,6 +262,10 @@ class FakeKinesis:
             return {"Records": [], "MillisBehindLatest": now_ms - walked_ms - self.walk_ms, "NextShardIterator": token}
         page = _page(ahead, asked.get("Limit", _MOST_RECORDS))
         rest = ahead[len(page) :]
+        # As AWS has it: after a page of 10 MiB, there is none for the next 5 s.
+        size = sum(len(record[2]) for record in page)
+        if size > self.bytes_per_s:
+            self._busy_until[f"{serial} {shard_id}"] = time.monotonic() + size / self.bytes_per_s
         said: dict[str, Any] = {"Records": [_record(*record) for record in page]}
         said["MillisBehindLatest"] = max(0, now_ms - page[-1][1]) if rest else 0
         if rest or shard.last is None:
@@ -259,15 +277,13 @@ class FakeKinesis:
             said["ChildShards"] = [{"ShardId": s.id} for s in stream.shards.values() if shard_id in s.parents]
         return said
 
-    def _count(self, shard: str) -> None:
+    def _count(self, what: str, per_s: int, code: str = "ProvisionedThroughputExceededException") -> None:
         now = time.monotonic()
-        recent = self._recent[shard] = [at for at in self._recent[shard] if now - at < 1]
-        if len(recent) >= self.calls_per_s:
-            self.too_fast.append(shard)
-            raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
+        recent = self._recent[what] = [at for at in self._recent[what] if now - at < 1]
+        if len(recent) >= per_s:
+            self.too_fast.append(what)
+            raise Refused(code, "Rate exceeded.")
         recent.append(now)
-        if self.refuses_while() or (self.refuses_every and self.calls["GetRecords"] % self.refuses_every == 0):
-            raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
 
 
 def _add(stream: Stream, low: int, high: int, parents: tuple[str, ...]) -> None:
@@ -304,7 +320,7 @@ def _record(number: int, at_ms: int, data: bytes, key: str | None) -> dict[str, 
 
 @contextmanager
 def fake_kinesis() -> Iterator[FakeKinesis]:
-    """A running server."""
+    """A running server; whoever has asked it too often learns of it at the end."""
     kinesis = FakeKinesis()
 
     class Handler(BaseHTTPRequestHandler):
@@ -338,3 +354,4 @@ def fake_kinesis() -> Iterator[FakeKinesis]:
     finally:
         server.shutdown()
         server.server_close()
+    assert kinesis.too_fast == [], kinesis.too_fast

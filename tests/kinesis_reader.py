@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.sources.kinesis.client import KinesisStream
+from parsely_spark.sources.kinesis.lost import Lost
 from parsely_spark.sources.kinesis.offsets import Offset, ranges
 from parsely_spark.sources.kinesis.planning import Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
@@ -15,7 +16,8 @@ from parsely_spark.sources.kinesis.reading import read_range
 if TYPE_CHECKING:
     from s3_server import Moto
 
-    from parsely_spark.sources.kinesis.stream import Page
+    from parsely_spark.sources.kinesis.offsets import Range
+    from parsely_spark.sources.kinesis.stream import Page, Stream
 
 _HASHES = 2**128
 _LONGEST_WAIT_S = 2.0  # where time has to pass in earnest
@@ -110,8 +112,8 @@ class Reader:
     def start(self) -> None:
         """A new process."""
         self.stream = KinesisStream(self.options)
-        heals_later = self.options.on_gap == "heal-later"
-        self.planner = Planner(self.stream, self.options.begin, heals_later=heals_later)
+        self.heals_later = self.options.on_gap == "heal-later"
+        self.planner = Planner(self.stream, self.options.begin, heals_later=self.heals_later)
 
     def batch(self) -> bool:
         """Plan a batch, log it and read it; return whether there was one."""
@@ -119,15 +121,20 @@ class Reader:
         if end == self.offset:
             return False
         self.data += self.read(end)
-        self.gaps += [asked.gap_ms for asked in ranges(self.offset, end) if asked.gap_ms]
         self.offset = end
         self.batches += 1
         return True
 
     def read(self, end: Offset) -> list[bytes]:
-        """What lies between the last batch and *end*."""
-        pages: list[Page] = [page for asked in ranges(self.offset, end) for page in read_range(self.stream, asked)]
-        return [record.data for page in pages for record in page.records]
+        """What lies between the last batch and *end*; adds to the gaps."""
+        data = []
+        for asked in ranges(self.offset, end):
+            for found in read_range(self.stream, asked, heals_later=self.heals_later):
+                if isinstance(found, Lost):
+                    self.gaps.append(found)
+                else:
+                    data += [record.data for record in found.records]
+        return data
 
     def drain(self) -> list[bytes]:
         """All batches that there are; return the data of the records of all batches ever, sorted."""
@@ -139,3 +146,8 @@ class Reader:
 def numbered(first: int, last: int) -> list[bytes]:
     """Data of records, one for each number."""
     return [f"{number:06d}".encode() for number in range(first, last)]
+
+
+def pages_of(stream: Stream, asked: Range) -> list[Page]:
+    """What is read of *asked*, where nothing is lost."""
+    return [page for page in read_range(stream, asked) if not isinstance(page, Lost)]

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_kinesis import fake_kinesis
-from kinesis_reader import MotoKinesis, Reader, numbered
+from kinesis_reader import MotoKinesis, Reader, numbered, pages_of
 from s3_server import moto
 
 from parsely_spark.errors import SourceError
 from parsely_spark.sources.kinesis.offsets import Offset, ranges
 from parsely_spark.sources.kinesis.planning import Slice
-from parsely_spark.sources.kinesis.reading import read_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,8 @@ def kinesis(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield of_moto
     else:
         with fake_kinesis() as running:
-            running.calls_per_s = 10_000
+            running.calls_per_s, running.bytes_per_s = 10_000, 2**40
+            running.advance(-3600)  # what it then advances to is no future to us
             running.create("s")
             yield running
 
@@ -146,7 +146,7 @@ def test_partition_keys_and_bytes_come_as_they_were_put(kinesis: Server) -> None
     kinesis.put("s", bytes(range(256)), key="κ")
     reader = Reader(kinesis)
     end = reader.planner.next(reader.offset, Slice())
-    (page,) = [page for asked in ranges(reader.offset, end) for page in read_range(reader.stream, asked)]
+    (page,) = [page for asked in ranges(reader.offset, end) for page in pages_of(reader.stream, asked)]
     assert [(record.data, record.key) for record in page.records] == [(bytes(range(256)), "κ")]
 
 

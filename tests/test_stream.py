@@ -102,6 +102,13 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(1)
 
 
+def uncommit(checkpoint: Path) -> None:
+    """As if the last run had been killed within its last batch."""
+    newest = max((checkpoint / "commits").glob("[0-9]*"), key=lambda commit: int(commit.name))
+    newest.unlink()
+    (newest.parent / f".{newest.name}.crc").unlink()
+
+
 @contextmanager
 def putting(kinesis: FakeKinesis, lines: list[bytes]) -> Iterator[list[bytes]]:
     """Put a line after the other, round and round, within the block, or for ten minutes; gives what has been put."""
@@ -157,7 +164,6 @@ def test_both_doors_lead_to_the_same_tables(
     second = drain(lake, kinesis, tmp_path / "checkpoint")
     assert (second.lines, second.rejected, second.blank) == (len(lines) - half + 4, 1, 1)
     assert drain(lake, kinesis, tmp_path / "checkpoint").lines == 0
-    assert kinesis.too_fast == []
 
     of_files = run_batch(lake, [f"file:{bucket}"], QUIET, Limits(tables=TABLES))
     assert (of_files.lines, of_files.inserted) == (len(lines), 0)
@@ -182,9 +188,7 @@ def test_a_drain_in_slices_takes_all_that_was_there_and_ends_while_more_comes(
     assert sum(batches) == first.lines >= len(before)
     assert first.lines < len(before) + len(put)
 
-    newest = max((tmp_path / "checkpoint" / "commits").glob("[0-9]*"), key=lambda commit: int(commit.name))
-    newest.unlink()
-    (newest.parent / f".{newest.name}.crc").unlink()
+    uncommit(tmp_path / "checkpoint")
     rest = drain(lake, kinesis, tmp_path / "checkpoint", shard_s="30")
     assert rest.lines == len(before) + len(put) - first.lines + batches[-1]
     ids = {json.loads(line)["event_id"] for line in [*before, *put]}
@@ -279,6 +283,26 @@ def test_a_gap_is_noted_before_its_batch_is_over(
             drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
     assert len(noted_gaps(lake)) == 1
     assert drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later").gaps == 0
+
+
+def test_a_batch_that_the_stream_lost_before_it_was_repeated_is_gone_over_and_noted(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """As where the run before it was killed within the batch, and nobody began it again for a day."""
+    kinesis.walk_ms = 25 * HOUR_MS
+    for part in (lines[:10], lines[10:20]):
+        kinesis.put("s", *part)
+        drain(lake, kinesis, tmp_path / "checkpoint")
+    uncommit(tmp_path / "checkpoint")
+    kinesis.advance(25 * 3600)
+    kinesis.put("s", *lines[20:30])
+    with pytest.raises(SourceError, match=r"^s keeps records for 24 h, .*--on-gap heal-later, and run `parsely"):
+        drain(lake, kinesis, tmp_path / "checkpoint")
+    went_on = drain(lake, kinesis, tmp_path / "checkpoint", on_gap="heal-later")
+    assert (went_on.lines, went_on.gaps) == (10, 2)
+    (_, lost), (_, after) = sorted(noted_gaps(lake), key=lambda noted: noted[1]["since"])
+    assert lost["since"] < lost["until"]
+    assert after["since"] < after["until"]
 
 
 def test_a_log_tells_how_it_goes_and_what_was_rejected(
@@ -384,6 +408,28 @@ def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[b
                 "kinesis.consumerType": "GetRecords",
                 "kinesis.startingPosition": "AT_TIMESTAMP 2026-01-14T12:00:00Z",
                 "kinesis.failOnDataLoss": "true",
+            },
+        ),
+        (
+            OF_EMR,
+            {"stream": "s", "region": "cn-north-1", "on_gap": "heal-later"},
+            {
+                "kinesis.streamName": "s",
+                "kinesis.region": "cn-north-1",
+                "kinesis.endpointUrl": "https://kinesis.cn-north-1.amazonaws.com.cn",
+                "kinesis.consumerType": "GetRecords",
+                "kinesis.startingPosition": "TRIM_HORIZON",
+                "kinesis.failOnDataLoss": "false",
+            },
+        ),
+        (
+            OF_DATABRICKS,
+            {"stream": "s", "region": "us-east-1", "start": "2026-01-14T13:00:00+01:00"},
+            {
+                "streamName": "s",
+                "region": "us-east-1",
+                # Java reads XXX, which Z is one of, as a zone; Z in quotes it would take for a letter.
+                "initialPosition": '{"at_timestamp": "2026-01-14T12:00:00Z", "format": "yyyy-MM-dd\'T\'HH:mm:ssXXX"}',
             },
         ),
         (

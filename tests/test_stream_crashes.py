@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
 from lakes import rows_of
@@ -195,6 +196,21 @@ def test_followers_that_are_killed_at_any_moment_take_every_event_of_changing_sh
     assert run_verify(lake, QUIET, tables=tables).is_right
     of_files = run_batch(lake, [f"file:{bucket}"], QUIET, Limits(tables=tables))
     assert (of_files.lines, of_files.inserted) == (len(lines), 0)
+
+
+def test_a_follower_that_is_told_to_end_by_a_scheduler_ends_as_by_ctrl_c(
+    kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """What was read is folded, and noted as done; by SIGTERM, which a scheduler sends to the one process it knows."""
+    kinesis.put("s", *lines[:50])
+    follower = follow(kinesis, tmp_path, "--trigger-s", 1, "--fold-every-s", 86_400, "--tables", "sessions")
+    wait_until(lambda: newest(tmp_path / "checkpoint" / "commits") >= 0, follower)
+    follower.terminate()
+    code, told = end(follower)
+    assert (code, "asked to end" in told) == (0, True), told
+    rows = [pq.read_table(file).to_pylist() for file in sorted((tmp_path / "lake" / "runs").rglob("*.parquet"))]
+    (row,) = [row for of_file in rows for row in of_file]
+    assert (row["outcome"], row["inserted"] > 0, dict(row["rows_touched"])["sessions"] > 0) == ("done", True, True)
 
 
 def test_files_and_a_stream_that_is_followed_at_the_same_time_end_in_the_tables_of_either(

@@ -27,7 +27,7 @@ from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
@@ -53,6 +53,7 @@ class Pace:
         drains: whether to end with what is there by now.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
 
     checkpoint: str
@@ -61,6 +62,7 @@ class Pace:
     drains: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    is_asked_to_end: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,8 @@ class _Run:
                     self._fold()
                     self._fold_at = time.monotonic() + self.pace.fold_every_s
                 self._record_now_and_then()
+                if self.pace.is_asked_to_end():
+                    raise KeyboardInterrupt
         except PySparkException as error:
             raise self._failed or _in_a_sentence(error) from error
         finally:

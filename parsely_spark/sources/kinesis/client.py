@@ -9,7 +9,14 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.errors import SourceError
-from parsely_spark.sources.kinesis.stream import About, ExpiredIteratorError, Page, Record, Shard
+from parsely_spark.sources.kinesis.stream import (
+    About,
+    ExpiredIteratorError,
+    GoneShardError,
+    Page,
+    Record,
+    Shard,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +24,10 @@ if TYPE_CHECKING:
     from parsely_spark.kinesis_settings import KinesisSettings
     from parsely_spark.sources.kinesis.stream import Position
 
-_THROTTLES = ("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException")
+_THROTTLES = (
+    *("ProvisionedThroughputExceededException", "LimitExceededException", "KMSThrottlingException"),
+    *("ThrottlingException", "Throttling"),
+)
 _ON_THE_WAY = ("InternalFailure", "ServiceUnavailable", "RequestTimeout", "500", "502", "503", "504")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
 _KINDS = {"after": "AFTER_SEQUENCE_NUMBER", "at": "AT_SEQUENCE_NUMBER", "since": "AT_TIMESTAMP"}
@@ -35,6 +45,7 @@ class KinesisStream:
         self._options = options
         self._client = _client(options)
         self._pace = _Pace(options.spacing_ms / 1000)
+        self._iterator_pace = _Pace(options.spacing_ms / 1000)  # AWS counts them by themselves
         self._clock: tuple[float, float] | None = None  # the stream's, epoch s, and ours at that moment, monotonic
 
     def now_ms(self) -> int:
@@ -67,16 +78,19 @@ class KinesisStream:
             which = {"NextToken": said["NextToken"]}  # the name must not be given with it
 
     def iterator(self, shard: str, position: Position) -> str:
-        """An iterator, good for five minutes."""
+        """An iterator, good for five minutes.
+
+        Raises:
+            GoneShardError: if the stream has let go of the shard.
+        """
         kind, value = position
         where: dict[str, Any] = {"ShardIteratorType": _KINDS.get(kind, "TRIM_HORIZON")}
         if kind == "since":
             where["Timestamp"] = value / 1000  # type: ignore[operator]  # a time is a number
         elif value is not None:
             where["StartingSequenceNumber"] = value
-        said = self._ask(
-            "GetShardIterator", self._client.get_shard_iterator, **self._options.name_or_arn, ShardId=shard, **where
-        )
+        get = self._iterator_pace.kept(shard, self._client.get_shard_iterator)
+        said = self._ask("GetShardIterator", get, **self._options.name_or_arn, ShardId=shard, **where)
         return str(said["ShardIterator"])
 
     def page(self, shard: str, iterator: str, limit: int | None = None) -> Page:
@@ -85,10 +99,10 @@ class KinesisStream:
         Raises:
             ExpiredIteratorError: if the iterator is too old.
         """
-        self._pace.wait(shard)
         most = {} if limit is None else {"Limit": limit}
         by_arn = {name: value for name, value in self._options.name_or_arn.items() if name == "StreamARN"}
-        said = self._ask("GetRecords", self._client.get_records, **by_arn, ShardIterator=iterator, **most)
+        get = self._pace.kept(shard, self._client.get_records)
+        said = self._ask("GetRecords", get, **by_arn, ShardIterator=iterator, **most)
         records = [
             Record(
                 record["SequenceNumber"],
@@ -102,7 +116,13 @@ class KinesisStream:
 
     def _ask(self, action: str, call: Callable[..., Any], **given: Any) -> Any:
         """Make *call*, again where it was refused because of its rate or failed on the way."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectionError,
+            HTTPClientError,
+            IncompleteReadError,
+        )
 
         deadline = time.monotonic() + self._options.retry_s
         wait_s = _FIRST_WAIT_S
@@ -113,7 +133,10 @@ class KinesisStream:
                 code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
                 if code == "ExpiredIteratorException":
                     raise ExpiredIteratorError from error
-                is_passing = not code or code in _THROTTLES or code in _ON_THE_WAY
+                if code == "ResourceNotFoundException" and "shardid-" in str(error).lower():
+                    raise GoneShardError(f"{self.name} has let go of {given.get('ShardId')}; run again.") from error
+                is_on_the_way = isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError))
+                is_passing = is_on_the_way or code in _THROTTLES or code in _ON_THE_WAY
                 if not is_passing or time.monotonic() + wait_s > deadline:
                     raise SourceError(self._why(action, code, error)) from error
                 time.sleep(wait_s * random.uniform(0.5, 1.0))
@@ -130,7 +153,10 @@ class KinesisStream:
             where = self._client.meta.region_name
             return f"There is no stream {self.name} in {where}; give its name or ARN, and the --region it is in."
         if code.startswith("AccessDenied"):
-            return f"{self.name}: reading it is not allowed; what is missing is kinesis:{action} for whoever runs this."
+            # The keys of a role are asked for within a call.
+            is_role = getattr(error, "operation_name", action) == "AssumeRole"
+            missing = f"sts:AssumeRole on {self._options.role_arn}" if is_role else f"kinesis:{action}"
+            return f"{self.name}: reading it is not allowed; what is missing is {missing} for whoever runs this."
         if code == "InvalidArgumentException" and "did not come from this stream" in text:
             return (
                 f"The stream {self.name} was deleted and made again, and the checkpoint knows the old one; give a new "
@@ -141,6 +167,8 @@ class KinesisStream:
                 f"{self.name}: AWS refused {action} for {self._options.retry_s} s because of its rate; other readers "
                 "use the same shards, so give the stream more of them, or this reader a larger --spacing-ms."
             )
+        if "Credential" in type(error).__name__:
+            return _no_keys(self._options, text)
         return f"{self.name}: {action} failed: {' '.join(text.split())[:500]}"
 
 
@@ -152,7 +180,16 @@ class _Pace:
         self._next: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wait(self, shard: str) -> None:
+    def kept(self, shard: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """*call*, which then waits its turn each time, also when it is made again."""
+
+        def paced(**given: Any) -> Any:
+            self._wait(shard)
+            return call(**given)
+
+        return paced
+
+    def _wait(self, shard: str) -> None:
         with self._lock:
             now = time.monotonic()
             at = max(now, self._next.get(shard, now))
@@ -166,7 +203,7 @@ def _client(options: KinesisSettings) -> Any:
 
     session = boto3.Session(region_name=options.region or options.region_of_arn)
     if options.role_arn is not None:
-        _assume(session, options.role_arn)
+        _assume(session, options, options.role_arn)
     # Tries are ours to make, so that each counts as a call.
     config = Config(retries={"mode": "standard", "total_max_attempts": 1}, max_pool_connections=32)
     try:
@@ -175,12 +212,22 @@ def _client(options: KinesisSettings) -> Any:
         raise SourceError(f"{options.stream}: {error} Give --region, and keys as other AWS tools have them.") from error
 
 
-def _assume(session: Any, role_arn: str) -> None:
+def _no_keys(options: KinesisSettings, why: str) -> str:
+    return (
+        f"{options.stream}: no keys of AWS were found ({' '.join(why.split())[:300]}); give them as other AWS tools "
+        "have them: in the environment, in a profile, or as the role of the machine."
+    )
+
+
+def _assume(session: Any, options: KinesisSettings, role_arn: str) -> None:
     """Have *session* use the role, whose keys last an hour and are renewed."""
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
     core = session._session
+    own = core.get_credentials()
+    if own is None:
+        raise SourceError(_no_keys(options, f"to assume {role_arn} with"))
     fetcher = AssumeRoleCredentialFetcher(
-        core.create_client, core.get_credentials(), role_arn, extra_args={"RoleSessionName": "parsely-spark"}
+        core.create_client, own, role_arn, extra_args={"RoleSessionName": "parsely-spark"}
     )
     core._credentials = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)

@@ -22,7 +22,7 @@ class Place:
     Attributes:
         end: sequence number up to which it has been, inclusive; None before its first record.
         first: sequence number of the record with which the last range began that did not follow another one.
-        since_ms: from when on records count before there is an end, epoch ms; 0 for all that the shard has.
+        since_ms: from when on records count before there is an end, epoch ms; 0 for all that the shard has ever had.
         end_ms: arrival of the record *end*, epoch ms; 0 before there is one.
         quiet_ms: epoch ms of the stream's clock by which nothing had come after *end*.
         closed: whether nothing will come any more, because the shard was split or merged.
@@ -73,6 +73,12 @@ class Offset:
             shards[shard] = {name: value for name, value in said.items() if value}
         return {"created_ms": self.created_ms, "shards": shards, "stream": self.stream, "v": _VERSION}
 
+    def is_of(self, stream: str) -> bool:
+        """Whether *stream*, a name or an ARN, may be the one that was planned."""
+        if self.stream.startswith("arn:") and stream.startswith("arn:"):
+            return self.stream == stream
+        return self.stream.rpartition("/")[2] == stream.rpartition("/")[2]
+
     @classmethod
     def of_json(cls, said: dict[str, Any]) -> Offset:
         """Read what `to_json` wrote.
@@ -103,6 +109,8 @@ class Range:
         first: sequence number of the first record, where no other range went before.
         end: sequence number of the last record; of a closed shard, it may be that of none.
         closes: whether the shard ends with it.
+        known_ms: up to when nothing had been missed before it, epoch ms.
+        end_ms: arrival of the record *end*, epoch ms.
         gap_ms: since when and until when (epoch ms) records may be missing, before *first*; None without such.
     """
 
@@ -112,6 +120,8 @@ class Range:
     first: str | None
     end: str | None
     closes: bool
+    known_ms: int
+    end_ms: int
     gap_ms: tuple[int, int] | None
 
 
@@ -132,6 +142,9 @@ def ranges(start: Offset, end: Offset) -> list[Range]:
                 first=None if follows else place.first,
                 end=place.end if place.end != before.end else None,
                 closes=place.closed,
+                # A place keeps what was known of the shard before it had an end; before that, there was no stream.
+                known_ms=max(before.known_ms, place.since_ms, place.quiet_ms) or end.created_ms,
+                end_ms=place.end_ms,
                 gap_ms=gap,
             )
         )

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from parsely_spark.errors import SourceError
+from parsely_spark.sources.kinesis.lost import GAP_SLACK_MS, check_same, gap_error, made_again
 from parsely_spark.sources.kinesis.offsets import Offset, Place
-from parsely_spark.sources.kinesis.stream import HORIZON, HORIZON_SLACK_MS, ExpiredIteratorError, Position
+from parsely_spark.sources.kinesis.stream import (
+    HORIZON,
+    HORIZON_SLACK_MS,
+    MOST_STUCK,
+    ExpiredIteratorError,
+    Position,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +33,6 @@ _SAMPLE = 500  # records by which the density of a shard is judged
 _SHARDS_AT_ONCE = 16
 # A shard where nothing comes is noted as quiet this often: an empty batch each time, but it tells silence from a gap.
 _QUIET_PARTS = 24
-_GAP_SLACK_MS = 600_000  # how much later than the horizon a gap is said to end, so that what follows is found in time
-_MOST_STUCK = 50  # pages
-_HOUR_MS = 3_600_000
-
-
-class GapError(SourceError):
-    """Records may have gone unread: the stream no longer holds what came after the last ones that were planned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ class Planner:
     until_ms: int | None = None
     # By shard: an end, and an iterator behind it that spares a call or a walk through empty pages.
     _live: dict[str, tuple[str | None, str]] = field(default_factory=dict)
-    _retention_ms: int = 0
+    _about: About | None = None
 
     def next(self, start: Offset, most: Slice) -> Offset:
         """The end of the batch that begins at *start*; equal to it when there is nothing new.
@@ -88,8 +87,8 @@ class Planner:
             GapError: if records may have gone unread.
             SourceError: if the stream is another one than that of *start*.
         """
-        about = self.stream.about()
-        self._retention_ms = about.retention_ms
+        check_same(start, self.stream.name)
+        self._about = about = self.stream.about()
         listed = {shard.id: shard for shard in self.stream.shards()}
         if not start.created_ms:
             # The first batch makes it lasting, even if it is empty. Shards that come later count from their beginning.
@@ -97,7 +96,7 @@ class Planner:
             places = {shard: Place(since_ms=since_ms) for shard in listed}
             start = replace(start, created_ms=about.created_ms, shards=places)
         if about.created_ms != start.created_ms:
-            raise SourceError(_other_stream(start, about))
+            raise made_again(start, about.created_ms)
         known = {shard: place for shard, place in start.shards.items() if shard in listed or not place.closed}
         # What comes of a split or a merge can have no records from before the last plan.
         seen_ms = min((place.known_ms for place in known.values() if not place.closed), default=0)
@@ -109,11 +108,24 @@ class Planner:
     def _start_ms(self) -> int:
         if self.start == "latest":
             return self.stream.now_ms()
-        return 0 if self.start == "horizon" else int(self.start)
+        if self.start == "horizon":
+            begin_ms = self._horizon_ms() + GAP_SLACK_MS
+            return 0 if self._holds_all_since(begin_ms) else begin_ms
+        return int(self.start)
+
+    @property
+    def _retention_ms(self) -> int:
+        assert self._about is not None
+        return self._about.retention_ms
 
     def _horizon_ms(self) -> int:
         """From when on the stream holds records."""
         return self.stream.now_ms() - self._retention_ms
+
+    def _holds_all_since(self, since_ms: int) -> bool:
+        """Whether the stream was made later, and so has let go of nothing."""
+        assert self._about is not None
+        return self._about.created_ms >= since_ms
 
     def _plan(self, name: str, shard: Shard | None, place: Place, most: Slice) -> Place:
         if place.closed:
@@ -139,10 +151,14 @@ class Planner:
             begin, is_held = _since(place.since_ms), place.known_ms == 0 or place.known_ms >= oldest_ms
         else:
             begin, is_held = Position("after", place.end), place.end_ms >= oldest_ms
+        is_held = is_held or self._holds_all_since(oldest_ms)
         if is_held or (place.end is not None and self._still_holds(shard, place.end)):
             return place, begin
         # Behind a record that is gone AWS gives nothing, for ever. What it still holds is newer than that record.
-        return place if place.known_ms >= oldest_ms else self._over_gap(shard, place), HORIZON
+        if place.known_ms >= oldest_ms:
+            return place, HORIZON
+        place = self._over_gap(shard, place)
+        return place, _since(place.since_ms)
 
     def _still_holds(self, shard: str, sequence: str) -> bool:
         """Whether the shard holds records up to *sequence*, so that none after it can be gone."""
@@ -153,15 +169,10 @@ class Planner:
 
     def _over_gap(self, shard: str, place: Place) -> Place:
         since_ms = place.known_ms
-        until_ms = self._horizon_ms() + _GAP_SLACK_MS
+        until_ms = self._horizon_ms() + GAP_SLACK_MS
         if not self.heals_later:
-            raise GapError(
-                f"{self.stream.name} keeps records for {self._retention_ms // _HOUR_MS} h, and what came to its "
-                f"{shard} between {_said(since_ms)} and {_said(until_ms)} may be gone unread. Parse.ly's bucket has "
-                f"it: go on with --on-gap heal-later, and run `parsely-spark batch --from {_hour(since_ms)} --until "
-                f"{_hour(until_ms + _HOUR_MS)}`."
-            )
-        return Place(gap_ms=(since_ms, until_ms), quiet_ms=until_ms)
+            raise gap_error(self.stream.name, shard, since_ms, until_ms, retention_ms=self._retention_ms)
+        return Place(gap_ms=(since_ms, until_ms), since_ms=until_ms)
 
     def _with_nothing(self, place: Place, look: _Look) -> Place:
         if look.is_over:
@@ -249,7 +260,7 @@ class Planner:
             page = self.stream.page(shard, iterator, limit)
             # A position that the stream lets go of meanwhile gives empty pages for ever, and no error.
             stuck = stuck + 1 if not page.records and page.behind_ms >= self._retention_ms else 0
-            if stuck == _MOST_STUCK:
+            if stuck == MOST_STUCK:
                 raise SourceError(
                     f"{self.stream.name}: {shard} gives nothing from {begin.kind} {begin.value} on; run again."
                 )
@@ -263,20 +274,3 @@ def _since(ms: int) -> Position:
 
 def _number(record: Record) -> int:
     return int(record.sequence)
-
-
-def _said(epoch_ms: int) -> str:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _hour(epoch_ms: int) -> str:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%dT%H")
-
-
-def _other_stream(start: Offset, about: About) -> str:
-    since_ms = min((place.known_ms for place in start.shards.values() if place.known_ms), default=start.created_ms)
-    return (
-        f"The stream {start.stream} was deleted and made again at {_said(about.created_ms)}, and what the old one held "
-        "is gone with it. Give a new checkpoint, and let `parsely-spark batch --from "
-        f"{_hour(since_ms)}` bring in what Parse.ly's bucket has of the time since."
-    )

@@ -138,10 +138,11 @@ def _ours(options: KinesisSettings) -> Reader:
 def _of_emr(options: KinesisSettings) -> Reader:
     """The connector of EMR, by its README; it takes names and no ARNs."""
     region = options.region or options.region_of_arn
+    host = f"kinesis.{region}.amazonaws.com{'.cn' if region and region.startswith('cn-') else ''}"
     words = {
         "kinesis.streamName": options.stream.rpartition("/")[2],
         "kinesis.region": region,
-        "kinesis.endpointUrl": options.endpoint_url or (f"https://kinesis.{region}.amazonaws.com" if region else None),
+        "kinesis.endpointUrl": options.endpoint_url or (f"https://{host}" if region else None),
         "kinesis.consumerType": "GetRecords",
         "kinesis.startingPosition": _position(options, "AT_TIMESTAMP {}"),
         "kinesis.failOnDataLoss": str(options.on_gap == "fail").lower(),
@@ -153,7 +154,8 @@ def _of_emr(options: KinesisSettings) -> Reader:
 def _of_databricks(options: KinesisSettings) -> Reader:
     position = _position(options, "{}").lower()
     if position not in ("trim_horizon", "latest"):
-        position = json.dumps({"at_timestamp": position.upper(), "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"})
+        # Z in quotes would be a letter, and the instant one of the zone of whoever reads it.
+        position = json.dumps({"at_timestamp": position.upper(), "format": "yyyy-MM-dd'T'HH:mm:ssXXX"})
     words = {
         "streamARN" if options.stream.startswith("arn:") else "streamName": options.stream,
         "region": options.region or options.region_of_arn,

@@ -15,6 +15,7 @@ from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPart
 
 from parsely_spark.kinesis_settings import OURS, KinesisSettings
 from parsely_spark.sources.kinesis.kpl import records_of
+from parsely_spark.sources.kinesis.lost import Lost, check_same
 from parsely_spark.sources.kinesis.offsets import Offset, Range, ranges
 from parsely_spark.sources.kinesis.planning import Planner, Slice
 from parsely_spark.sources.kinesis.reading import read_range
@@ -113,25 +114,27 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         """What lies between two offsets: a task for each shard that has something."""
         # Older releases ask this of the last offset they know before they ask for the next one.
         self._reached = Offset.of_json(end)
+        check_same(self._reached, self._options.stream)  # a batch that is repeated is not planned again
         return [Task(asked) for asked in ranges(Offset.of_json(start), self._reached)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         """The records of one range, a batch for each page."""
         assert isinstance(partition, Task)
         asked = partition.asked
-        if asked.gap_ms is not None:
-            yield _batch([_gap_row(asked)])
-        for page in read_range(_connect(self._options), asked):
-            yield _batch(_rows(asked, page))
+        for found in read_range(_connect(self._options), asked, heals_later=self._heals_later):
+            yield _batch([_gap_row(asked, found)] if isinstance(found, Lost) else _rows(asked, found))
+
+    @property
+    def _heals_later(self) -> bool:
+        return self._options.on_gap == "heal-later"
 
     def _plans(self) -> Planner:
         if self._planner is None:
             stream = _connect(self._options)
-            heals_later = self._options.on_gap == "heal-later"
             until_ms = None
             if self._drained_ms is not None:
                 until_ms = stream.now_ms() + CLOCK_SLACK_MS - self._drained_ms
-            self._planner = Planner(stream, self._options.begin, heals_later=heals_later, until_ms=until_ms)
+            self._planner = Planner(stream, self._options.begin, heals_later=self._heals_later, until_ms=until_ms)
         return self._planner
 
 
@@ -161,9 +164,8 @@ def _rows(asked: Range, page: Page) -> list[tuple[Any, ...]]:
     ]
 
 
-def _gap_row(asked: Range) -> tuple[Any, ...]:
-    assert asked.gap_ms is not None
-    since, until = (_instant(ms) for ms in asked.gap_ms)
+def _gap_row(asked: Range, lost: Lost) -> tuple[Any, ...]:
+    since, until = (_instant(ms) for ms in lost)
     return (asked.stream, asked.shard, None, None, None, None, None, None, since, until)
 
 

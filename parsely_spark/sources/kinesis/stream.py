@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from parsely_spark.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HORIZON_SLACK_MS = 60_000  # how much earlier than the retention says records are taken to be gone
+MOST_STUCK = 20  # empty pages from where it goes on in no time, or never
 CLOCK_SLACK_MS = 1000  # how much later it may be than the stream's clock says, which tells whole seconds
 
 
@@ -71,6 +74,10 @@ class ExpiredIteratorError(Exception):
     """An iterator is too old; another one of the same place does."""
 
 
+class GoneShardError(SourceError):
+    """A shard was split or merged so long ago that the stream has let go of it."""
+
+
 class Stream(Protocol):
     """A stream that can be read."""
 
@@ -89,7 +96,11 @@ class Stream(Protocol):
         ...
 
     def iterator(self, shard: str, position: Position) -> str:
-        """An iterator, good for five minutes."""
+        """An iterator, good for five minutes.
+
+        Raises:
+            GoneShardError: if the stream has let go of the shard.
+        """
         ...
 
     def page(self, shard: str, iterator: str, limit: int | None = None) -> Page:
