@@ -41,7 +41,7 @@ SOURCE = "s3a://parsely-dw-example-com/events"
 @pytest.fixture
 def kinesis() -> Iterator[FakeKinesis]:
     """A server."""
-    with fake_kinesis() as running:
+    with fake_kinesis(asked_by_one=False) as running:
         yield running
 
 

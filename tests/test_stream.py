@@ -51,7 +51,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def kinesis() -> Iterator[FakeKinesis]:
     """A server with a stream ``s`` of one shard."""
-    with fake_kinesis() as running:
+    with fake_kinesis(asked_by_one=False) as running:
         running.create("s")
         yield running
 
@@ -187,6 +187,7 @@ def test_a_drain_in_slices_takes_all_that_was_there_and_ends_while_more_comes(
     assert len(batches) >= 3
     assert sum(batches) == first.lines >= len(before)
     assert first.lines < len(before) + len(put)
+    assert not [call for call in kinesis.too_fast if call.startswith("GetRecords")]
 
     uncommit(tmp_path / "checkpoint")
     rest = drain(lake, kinesis, tmp_path / "checkpoint", shard_s="30")

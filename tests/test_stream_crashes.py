@@ -50,7 +50,7 @@ TICK_S = 0.4
 @pytest.fixture
 def kinesis() -> Iterator[FakeKinesis]:
     """A server with a stream ``s`` of one shard."""
-    with fake_kinesis() as running:
+    with fake_kinesis(asked_by_one=False) as running:
         running.walk_ms = 25 * HOUR_MS
         running.create("s")
         yield running
