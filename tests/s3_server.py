@@ -175,14 +175,18 @@ def refusing() -> Iterator[str]:
 
 
 class _SlowCommits(BaseHTTPRequestHandler):
-    """Hands requests on to another server, commits of Delta half a second later."""
+    """Hands requests on to another server, commits of Delta half a second later, or when another comes to the same."""
 
     protocol_version = "HTTP/1.1"
     server_url: str
+    meeting: str
+    met: threading.Barrier
 
     def _hand_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.command == "PUT" and "/_delta_log/" in self.path:
+        if self.command == "PUT" and self.path.split("?")[0].endswith(self.meeting):
+            self.met.wait()
+        elif self.command == "PUT" and "/_delta_log/" in self.path:
             time.sleep(0.5)
         connection = http.client.HTTPConnection(self.server_url.removeprefix("http://"))
         connection.request(self.command, self.path, body, dict(self.headers.items()))
@@ -205,9 +209,14 @@ class _SlowCommits(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def slow_commits(url: str) -> Iterator[str]:
-    """The server at *url* with half a second between Delta's look at its log and its commit; yields the URL of that."""
-    handler = type("Handler", (_SlowCommits,), {"server_url": url})
+def slow_commits(url: str, meeting: str) -> Iterator[str]:
+    """The server at *url* with half a second between Delta's look at its log and its commit; yields the URL of that.
+
+    Two writers of the object *meeting* wait for each other: each has seen then that the other has not written it.
+    """
+    handler = type(
+        "Handler", (_SlowCommits,), {"server_url": url, "meeting": meeting, "met": threading.Barrier(2, timeout=60)}
+    )
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:

@@ -103,7 +103,7 @@ def test_of_two_at_once_each_loses_commits_unless_they_take_turns(
 ) -> None:
     for table in ("without", "with"):
         create(lake, table)
-    with slow_commits(url_of(lake)) as url:
+    with slow_commits(url_of(lake), meeting="/without/_delta_log/00000000000000000001.json") as url:
         both = [start(url, "race") for _ in range(2)]
         for table in ("without", "with"):
             assert [heard(process) for process in both] == [table, table]
