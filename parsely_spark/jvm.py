@@ -38,6 +38,11 @@ class Version(NamedTuple):
     size_bytes: int
 
 
+def is_driver(spark: SparkSession) -> bool:
+    """Whether Spark's driver is this machine's: what a client of Connect may set, the server decides."""
+    return _jvm(spark) is not None
+
+
 def count_bytes(spark: SparkSession, path: str) -> int | None:
     """How many bytes the compressed file at *path* holds, read to its end; None without a JVM."""
     if _jvm(spark) is None:

@@ -13,6 +13,7 @@ from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_slice
+from parsely_spark.small_work import MOST_READ_GZ_BYTES, small_work
 from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
@@ -20,6 +21,7 @@ from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
+from parsely_spark.tables.news import News
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class _Run:
         self.summary = Summary(run_id=str(uuid.uuid4()))
         self.started_at = datetime.now(UTC)
         self._start = time.monotonic()
-        self._has_tables = False
+        self._has_tables, self._stored_bytes = False, 0
         self._changes: Counter[str] = Counter()
         self._slices = 0
         self._left_out: set[str] = set()  # paths
@@ -131,10 +133,12 @@ class _Run:
 
     def bring_folds_up_to_date(self) -> None:
         """Fold the events that are new, also those of runs that did not come so far."""
+        with self._errors():
+            news = News(self.lake)
         for fold in self.folds:
             with self.progress.step(fold.name) as step:
                 with self._errors():
-                    touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
+                    touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id, news=news)
                 self.summary.rows_touched[fold.name] = touched
                 step.note(f"{touched:,} rows touched")
             if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
@@ -168,6 +172,7 @@ class _Run:
                 self.lake.look()
                 create_missing_tables(self.lake, [fold.name for fold in self.folds])
                 self._has_tables = True
+                self._stored_bytes = News(self.lake).size_bytes
             done = ingested_versions(self.lake, [file.path for file in listing.files])
             if self.limits.retry:
                 done = {version: True for version, was_read in done.items() if was_read}
@@ -181,8 +186,14 @@ class _Run:
     def _take(self, files: Sequence[RawFile], which: str) -> bool:
         """Ingest a slice; return whether its objects stayed as they were."""
         while files:
+            is_small = sum(file.size_bytes for file in files) <= MOST_READ_GZ_BYTES
+            step_name = "events" if which == "1/1" else f"events {which}"
             try:
-                with self._errors(), self.progress.step(f"events {which}" if which != "1/1" else "events") as step:
+                with (
+                    self._errors(),
+                    self.progress.step(step_name) as step,
+                    small_work(self.lake.spark, is_small=is_small, stored_bytes=self._stored_bytes),
+                ):
                     self._slices += 1
                     took = ingest_slice(
                         self.lake,

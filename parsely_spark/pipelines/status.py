@@ -15,6 +15,7 @@ from parsely_spark.tables.catalog import EVENTS, RUNS
 from parsely_spark.tables.folding import state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.gaps import read_open_gaps
+from parsely_spark.tables.news import News
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,11 +134,12 @@ def _run(row: Row, now: datetime) -> Run:
 
 def _behind(lake: Lake) -> dict[str, int]:
     """Of the derived tables that there are."""
+    news = News(lake)
 
     def versions(table: str) -> int | None:
         if not lake.has(table):
             return None
-        state = state_of(lake, table)
+        state = state_of(lake, table, news)
         return state.events - state.folded
 
     names = [fold.name for fold in FOLDS]

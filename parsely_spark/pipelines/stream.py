@@ -16,6 +16,7 @@ from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import LakeError, ParselySparkError, SourceError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
+from parsely_spark.small_work import MOST_READ_BYTES, small_work
 from parsely_spark.sources.kinesis.readers import lines_of, seen_in
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
@@ -24,6 +25,7 @@ from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.gaps import GAP
 from parsely_spark.tables.ledger import record_run
+from parsely_spark.tables.news import News
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ class _Run:
         self.lake, self.reader, self.progress, self.pace = lake, reader, progress, pace
         self.folds = with_followed(folds_of(pace.tables, pace.depths))
         self.summary = Streamed(run_id=str(uuid.uuid4()))
+        self._news: News
         self._start = time.monotonic()
         self._lock = threading.Lock()
         self._unrecorded: list[Batch] = []
@@ -143,6 +146,7 @@ class _Run:
         with storage_errors(LakeError, self.lake.place), self.progress.step("lake"):
             self.lake.look()
             create_missing_tables(self.lake, [fold.name for fold in self.folds])
+            self._news = News(self.lake)
 
     def follow(self) -> None:
         """Follow until the end, and fold what came."""
@@ -235,7 +239,9 @@ class _Run:
         try:
             seen = seen_in(records)
             if seen.records:
-                with storage_errors(LakeError, self.lake.place):
+                is_small, stored_bytes = seen.bytes <= MOST_READ_BYTES, self._news.size_bytes
+                work = small_work(lake.spark, is_small=is_small, stored_bytes=stored_bytes)
+                with storage_errors(LakeError, self.lake.place), work:
                     took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
@@ -265,9 +271,11 @@ class _Run:
 
     def _fold(self) -> None:
         self._has_new = False
+        with storage_errors(LakeError, self.lake.place):
+            self._news = News(self.lake)
         for fold in self.folds:
             with storage_errors(LakeError, self.lake.place):
-                touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id)
+                touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id, news=self._news)
             self._touched[fold.name] = self._touched.get(fold.name, 0) + touched
             if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
                 may_crash(f"folded {fold.name}")

@@ -11,8 +11,9 @@ from parsely_spark.findings import Difference, Findings, Total
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
-from parsely_spark.tables.folding import State, from_nothing, rows_at, state_of
+from parsely_spark.tables.folding import State, from_nothing, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
+from parsely_spark.tables.news import rows_at
 from parsely_spark.transforms.dedupe import EVENT_KEY
 from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
+from parsely_spark.small_work import small_work
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import (
     RUN,
     Work,
     append_once,
-    changes,
     history,
     merging,
     overwrite,
@@ -22,6 +21,7 @@ from parsely_spark.tables.commits import (
     version_of,
 )
 from parsely_spark.tables.conditions import in_cells, same
+from parsely_spark.tables.news import News, rows_at
 from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT, changed_runs
 from parsely_spark.transforms.fold import combine, finish, finished, is_piece, summarize
 from parsely_spark.transforms.sessionize import MAKES_ROW
@@ -42,13 +42,13 @@ class State(NamedTuple):
     """How far a derived table and the events are.
 
     Attributes:
-        events_id: which table of events there is.
-        events: its newest version.
-        folded: the version of it up to which the derived table holds everything; 0 where it was never written.
+        news: the events there are.
+        events: the version of them that the derived table can be brought to; the newest.
+        folded: the version of them up to which it holds everything; 0 where it was never written.
         version: the newest version of the derived table.
     """
 
-    events_id: str
+    news: News
     events: int
     folded: int
     version: int
@@ -60,34 +60,44 @@ class State(NamedTuple):
         It is not that of the events, because a table can be made again from the same events, and a fold that began
         before must not be added to it.
         """
-        return Work(self.events_id, self.version + 1)
+        return Work(self.news.events_id, self.version + 1)
 
     def says(self, run_id: str) -> dict[str, object]:
         """What the commit tells of itself."""
-        return {RUN: run_id, FOLDED: self.events, FOLDED_OF: self.events_id}
+        return {RUN: run_id, FOLDED: self.events, FOLDED_OF: self.news.events_id}
 
 
-def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
+def fold_new_events(lake: Lake, fold: Fold, *, run_id: str, news: News | None = None) -> int:
     """Bring the table of *fold* up to the newest version of ``events``; return how many rows were touched.
 
     The commit names the version it brings the table to, and is taken only if nobody has written to the table from the
     same state before: a crash, a repeat or a second run at the same time cannot count an event twice.
 
+    Args:
+        lake: where the tables are.
+        fold: the declaration of the table.
+        run_id: names the run in the commit.
+        news: the events there are, where they have been looked at for another table.
+
     Raises:
         LakeError: if the events since the last fold can no longer be told apart.
     """
+    return until_nobody_was_quicker(lake, fold.name, lambda: _fold_once(lake, fold, news, run_id))
 
-    def attempt() -> int | None:
-        state = state_of(lake, fold.name)
-        followed = None
-        if fold.follows is not None:
-            # The runs have to be those of the same events, so it goes as far as the table that knows them.
-            ahead = state_of(lake, fold.follows.name)
-            state = state._replace(events=ahead.folded)
-            followed = rows_at(lake, fold.follows.name, ahead.version)
-        if state.folded >= state.events:
-            return 0
-        partials = summarize(_new_events(lake, state), fold).persist()
+
+def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> int | None:
+    state = state_of(lake, fold.name, news)
+    followed = None
+    if fold.follows is not None:
+        # The runs have to be those of the same events, so it goes as far as the table that knows them.
+        ahead = state_of(lake, fold.follows.name, state.news)
+        state = state._replace(news=ahead.news, events=ahead.folded)
+        followed = rows_at(lake, fold.follows.name, ahead.version)
+    if state.folded >= state.events:
+        return 0
+    are_few = state.news.are_few(state.folded)
+    with small_work(lake.spark, is_small=are_few, stored_bytes=state.news.size_bytes):
+        partials = summarize(state.news.between(state.folded, state.events), fold).persist()
         try:
             if state.folded == 0:
                 rows = finish(combine(partials, fold), fold)
@@ -96,14 +106,13 @@ def fold_new_events(lake: Lake, fold: Fold, *, run_id: str) -> int:
         finally:
             partials.unpersist()
 
-    return until_nobody_was_quicker(lake, fold.name, attempt)
-
 
 def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
     """Make the table of *fold* again from all events, in one commit; return how many rows it has."""
 
     def attempt() -> int | None:
-        state = _state_of_events(lake, version=version_of(lake, fold.name))
+        news = News(lake)
+        state = State(news, news.version, 0, version_of(lake, fold.name))
         rows = from_nothing(lake, fold, version=state.events)
         return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id))
 
@@ -152,39 +161,13 @@ def _merge_rows(lake: Lake, fold: Fold, rows: DataFrame, *, work: Work, says: Ma
     return int(counts[0]["num_affected_rows"]) if counts else None
 
 
-def _new_events(lake: Lake, state: State) -> DataFrame:
-    """The events that became new since the table's last fold."""
-    name = lake.name_of(EVENTS.name)
-    if state.folded == 0:
-        return rows_at(lake, EVENTS.name, state.events)
-    try:
-        new = changes(lake, EVENTS.name, state.folded + 1, state.events)
-        is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
-    except AnalysisException as error:
-        raise LakeError(
-            f"The changes of {name} from version {state.folded + 1} to {state.events} cannot be read any more "
-            f"({error.getCondition()}), so the derived tables cannot go on from there; run `parsely-spark rebuild`."
-        ) from error
-    if not is_only_added_to:
-        raise LakeError(
-            f"Between versions {state.folded} and {state.events} of {name} events were deleted or changed, which the "
-            "derived tables cannot follow; run `parsely-spark rebuild`."
-        )
-    return new
-
-
-def rows_at(lake: Lake, table: str, version: int) -> DataFrame:
-    """The rows of *table* as of a version of it."""
-    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(table))
-
-
-def _state_of_events(lake: Lake, *, version: int, folded: int = 0) -> State:
-    detail = lake.delta(EVENTS.name).detail().select("id").collect()
-    return State(str(detail[0]["id"]), version_of(lake, EVENTS.name), folded, version)
-
-
-def state_of(lake: Lake, table: str) -> State:
+def state_of(lake: Lake, table: str, news: News | None = None) -> State:
     """How far the derived *table* and the events are.
+
+    Args:
+        lake: where the tables are.
+        table: its name.
+        news: the events, as they were seen a while ago; else they are looked at now.
 
     Raises:
         LakeError: if the table has rows but no commit says of which events, or of others than those that are there.
@@ -192,18 +175,21 @@ def state_of(lake: Lake, table: str) -> State:
     # Nearly always the newest commit tells; upkeep may have written a few since.
     for newest_commits in (5, None):
         commits = history(lake, table, newest_commits)
-        state = _state_of_events(lake, version=int(commits[0]["version"]))
+        seen = news or News(lake)
+        state = State(seen, seen.version, 0, int(commits[0]["version"]))
         if state.version == 0:
             return state
         for commit in commits:
             folded = said(commit)
             if FOLDED in folded:
-                if folded.get(FOLDED_OF) != state.events_id or folded[FOLDED] > state.events:
-                    raise LakeError(
-                        f"{lake.name_of(table)} was made from another table `events` than the one that is there; run "
-                        "`parsely-spark rebuild`."
-                    )
-                return state._replace(folded=int(folded[FOLDED]))
+                if folded.get(FOLDED_OF) == seen.events_id and folded[FOLDED] <= seen.version:
+                    return state._replace(folded=int(folded[FOLDED]))
+                if news is not None:  # another run has gone on from newer events
+                    return state_of(lake, table)
+                raise LakeError(
+                    f"{lake.name_of(table)} was made from another table `events` than the one that is there; run "
+                    "`parsely-spark rebuild`."
+                )
             if commit["operation"] == "RESTORE":
                 break
     if lake.read(table).isEmpty():

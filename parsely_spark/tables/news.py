@@ -1,0 +1,82 @@
+"""What is new in ``events``, looked up once for all the tables that are folded from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.errors import AnalysisException
+
+from parsely_spark.errors import LakeError
+from parsely_spark.small_work import MOST_FOLDED_EVENTS
+from parsely_spark.tables.catalog import EVENTS
+from parsely_spark.tables.commits import changes, history
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+    from parsely_spark.tables.catalog import Lake
+
+_COMMITS = 20  # whose events are counted; what is new is mostly of one
+
+
+class News:
+    """The table ``events`` as it is when this is made.
+
+    Attributes:
+        events_id: which table it is.
+        version: its newest version.
+        size_bytes: of its files.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        detail = lake.delta(EVENTS.name).detail().select("id", "sizeInBytes").collect()[0]
+        self.events_id, self.size_bytes = str(detail["id"]), int(detail["sizeInBytes"])
+        self._commits = history(lake, EVENTS.name, _COMMITS)
+        self.version = int(self._commits[0]["version"])
+        self._between: dict[tuple[int, int], DataFrame] = {}
+
+    def are_few(self, folded: int) -> bool:
+        """Whether few events are new since the version *folded*, as far as the newest commits tell."""
+        since = [commit for commit in self._commits if commit["version"] > folded]
+        return len(since) == self.version - folded and sum(map(_inserted, since)) <= MOST_FOLDED_EVENTS
+
+    def between(self, folded: int, until: int) -> DataFrame:
+        """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.
+
+        Raises:
+            LakeError: if they can no longer be told apart.
+        """
+        if (folded, until) not in self._between:
+            new = self._added(folded, until) if folded else rows_at(self._lake, EVENTS.name, until)
+            self._between[folded, until] = new
+        return self._between[folded, until]
+
+    def _added(self, folded: int, until: int) -> DataFrame:
+        name = self._lake.name_of(EVENTS.name)
+        try:
+            new = changes(self._lake, EVENTS.name, folded + 1, until)
+            is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
+        except AnalysisException as error:
+            raise LakeError(
+                f"The changes of {name} from version {folded + 1} to {until} cannot be read any more "
+                f"({error.getCondition()}), so the derived tables cannot go on from there; run `parsely-spark rebuild`."
+            ) from error
+        if not is_only_added_to:
+            raise LakeError(
+                f"Between versions {folded} and {until} of {name} events were deleted or changed, which the "
+                "derived tables cannot follow; run `parsely-spark rebuild`."
+            )
+        return new
+
+
+def rows_at(lake: Lake, table: str, version: int) -> DataFrame:
+    """The rows of *table* as of a version of it."""
+    return lake.spark.read.option("versionAsOf", version).table(lake.name_of(table))
+
+
+def _inserted(commit: Row) -> int:
+    """How many rows a commit has brought; Delta counts those of a merge apart, and none where it only moves them."""
+    counts = commit["operationMetrics"]
+    name = {"WRITE": "numOutputRows", "MERGE": "numTargetRowsInserted"}.get(commit["operation"])
+    return int(counts.get(name, 0)) if name else 0
