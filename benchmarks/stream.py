@@ -110,7 +110,7 @@ def measure(case: Case, events: Iterator[bytes], seconds: int, folder: Path) -> 
         time.sleep(seconds)
         producer.end()
         ended = time.time()
-        _wait_until_inserted(lake, len(first.arrived) + len(producer.arrived), follower)
+        _wait_until_inserted(lake, len(first.arrived | producer.arrived), follower)
         through = time.time()
         follower.send_signal(signal.SIGINT)
         follower.wait(_WARM_S)
