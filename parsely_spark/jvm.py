@@ -43,6 +43,13 @@ def is_driver(spark: SparkSession) -> bool:
     return _jvm(spark) is not None
 
 
+def local_cores(spark: SparkSession) -> int | None:
+    """On how many cores Spark works where it is one process; None on a cluster, which may grow."""
+    if _jvm(spark) is None or not re.fullmatch(r"local(\[[^]]*\])?", spark.sparkContext.master or ""):
+        return None
+    return spark.sparkContext.defaultParallelism
+
+
 def count_bytes(spark: SparkSession, path: str) -> int | None:
     """How many bytes the compressed file at *path* holds, read to its end; None without a JVM."""
     if _jvm(spark) is None:

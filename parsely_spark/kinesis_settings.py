@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The data sources that can read a stream: ours, EMR's connector and Databricks' own.
 READERS = OURS, OF_EMR, OF_DATABRICKS = "parsely-kinesis", "aws-kinesis", "databricks"
-_OURS_ALONE = "shard_s", "shard_mib", "spacing_ms", "retry_s"
+_OURS_ALONE = "shard_s", "shard_mib", "read_tasks", "spacing_ms", "retry_s"
 _GAPS = ("fail", "heal-later")
 
 
@@ -87,6 +87,13 @@ class KinesisSettings(Settings):
         "seconds of arrival that a batch takes of one shard at most", default=600, metavar="S", check=between(1)
     )
     shard_mib: int = setting("MiB of data, likewise, about", default=64, metavar="N", check=between(1))
+    read_tasks: int = setting(
+        "tasks that read a batch, each several shards at once; 0 is one for each shard, and where Spark runs in one "
+        "process one for each core",
+        default=0,
+        metavar="N",
+        check=between(0),
+    )
     spacing_ms: int = setting(
         "ms between two calls for one shard; AWS takes five a second from all readers together",
         default=250,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from parsely_spark.declaration import declared
+from parsely_spark.jvm import local_cores
 from parsely_spark.kinesis_settings import OF_DATABRICKS, OF_EMR, OURS, KinesisSettings
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class Reader:
             from parsely_spark.sources.kinesis.source import DRAINED_MS, ParselyKinesis
 
             spark.dataSource.register(ParselyKinesis)
+            # A shard gives 2 MiB a second at most, and a core that waits for one could read several.
+            if options.get("read_tasks") == "0":
+                options["read_tasks"] = str(local_cores(spark) or 0)
             if drained_s is not None:
                 options[DRAINED_MS] = str(round(drained_s * 1000))
         return spark.readStream.format(self.format).options(**options).load()

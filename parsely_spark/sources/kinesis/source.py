@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
 
 from parsely_spark.kinesis_settings import OURS, KinesisSettings
+from parsely_spark.sources.kinesis.at_once import read_at_once
 from parsely_spark.sources.kinesis.kpl import records_of
 from parsely_spark.sources.kinesis.lost import Lost, check_same
 from parsely_spark.sources.kinesis.offsets import Offset, Range, ranges
@@ -77,7 +78,7 @@ class ParselyKinesis(DataSource):
 class Task(InputPartition):
     """What one task reads."""
 
-    def __init__(self, asked: Range) -> None:
+    def __init__(self, asked: Sequence[Range]) -> None:
         self.asked = asked
 
 
@@ -111,17 +112,24 @@ class KinesisReader(SupportsTriggerAvailableNow, DataSourceStreamReader):
         return self._reached.to_json()
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[Task]:
-        """What lies between two offsets: a task for each shard that has something."""
+        """What lies between two offsets: a task for each shard that has something, or for several."""
         # Older releases ask this of the last offset they know before they ask for the next one.
         self._reached = Offset.of_json(end)
         check_same(self._reached, self._options.stream)  # a batch that is repeated is not planned again
-        return [Task(asked) for asked in ranges(Offset.of_json(start), self._reached)]
+        asked = list(ranges(Offset.of_json(start), self._reached))
+        tasks = min(self._options.read_tasks or len(asked), len(asked))
+        return [Task(asked[number::tasks]) for number in range(tasks)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        """The records of one range, a batch for each page."""
+        """The records of its ranges, a batch for each page."""
         assert isinstance(partition, Task)
-        asked = partition.asked
-        for found in read_range(_connect(self._options), asked, heals_later=self._heals_later):
+        stream = _connect(self._options)
+
+        def read(asked: Range) -> Iterator[tuple[Range, Page | Lost]]:
+            for found in read_range(stream, asked, heals_later=self._heals_later):
+                yield asked, found
+
+        for asked, found in read_at_once(partition.asked, read):
             yield _batch([_gap_row(asked, found)] if isinstance(found, Lost) else _rows(asked, found))
 
     @property
