@@ -14,8 +14,6 @@ from parsely_spark.sources.kinesis.at_once import MOST_AT_ONCE, read_at_once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parsely_spark.sources.kinesis.offsets import Range
-
 
 @pytest.mark.parametrize("shards", [0, 1, 3, 3 * MOST_AT_ONCE])
 def test_all_that_is_there_comes_once_and_each_shard_in_its_order(shards: int) -> None:
@@ -23,7 +21,7 @@ def test_all_that_is_there_comes_once_and_each_shard_in_its_order(shards: int) -
         for number in range(shard % 5 * 20):
             yield shard, number
 
-    found = list(read_at_once(range(shards), read))  # type: ignore[type-var,arg-type]
+    found = list(read_at_once(range(shards), read))
     assert sorted(found) == [(shard, number) for shard in range(shards) for number in range(shard % 5 * 20)]
     for shard in range(shards):
         assert [number for of, number in found if of == shard] == list(range(shard % 5 * 20))
@@ -33,12 +31,12 @@ def test_shards_wait_at_the_same_time() -> None:
     """Each of them is begun before any has given something."""
     all_begun = threading.Barrier(MOST_AT_ONCE, timeout=20)
 
-    def read(shard: Range) -> Iterator[Range]:
+    def read(shard: int) -> Iterator[int]:
         all_begun.wait()
         yield shard
 
     asked = list(range(MOST_AT_ONCE))
-    assert sorted(read_at_once(asked, read)) == asked  # type: ignore[type-var,arg-type]
+    assert sorted(read_at_once(asked, read)) == asked
 
 
 def test_what_goes_wrong_with_one_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +53,7 @@ def test_what_goes_wrong_with_one_ends_all(monkeypatch: pytest.MonkeyPatch) -> N
             ended.set()
 
     with pytest.raises(ValueError, match="shard 1"):
-        for _ in read_at_once([0, 1], read):  # type: ignore[arg-type]
+        for _ in read_at_once([0, 1], read):
             pass
     assert ended.wait(20)
 
@@ -66,9 +64,9 @@ def test_whoever_takes_no_more_leaves_no_thread_behind() -> None:
             yield shard
 
     before = threading.active_count()
-    found = read_at_once([0, 1], read)  # type: ignore[arg-type]
+    found = read_at_once([0, 1], read)
     assert next(found) in (0, 1)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     deadline = time.monotonic() + 20
     while threading.active_count() > before:
         assert time.monotonic() < deadline

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark import __version__
@@ -116,7 +117,7 @@ class _Run:
         self.summary = Summary(run_id=str(uuid.uuid4()))
         self.started_at = datetime.now(UTC)
         self._start = time.monotonic()
-        self._has_tables, self._stored_bytes = False, 0
+        self._has_tables = False
         self._changes: Counter[str] = Counter()
         self._slices = 0
         self._left_out: set[str] = set()  # paths
@@ -162,6 +163,10 @@ class _Run:
     def _errors(self) -> AbstractContextManager[None]:
         return storage_errors(LakeError, self.lake.place, sources=self.sources)
 
+    @cached_property
+    def _stored_bytes(self) -> int:
+        return News(self.lake).size_bytes
+
     def _list(self) -> list[RawFile]:
         with self.progress.step("list") as step:
             listing = list_files(self.lake.spark, self.sources, begin=self.limits.begin, end=self.limits.end)
@@ -172,7 +177,6 @@ class _Run:
                 self.lake.look()
                 create_missing_tables(self.lake, [fold.name for fold in self.folds])
                 self._has_tables = True
-                self._stored_bytes = News(self.lake).size_bytes
             done = ingested_versions(self.lake, [file.path for file in listing.files])
             if self.limits.retry:
                 done = {version: True for version, was_read in done.items() if was_read}

@@ -8,18 +8,17 @@ from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from parsely_spark.sources.kinesis.offsets import Range
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 MOST_AT_ONCE = 8  # each holds up to two pages of up to 10 MiB
 _LOOK_S = 0.2
 
+Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
-def read_at_once(asked: Sequence[Range], read: Callable[[Range], Iterator[Found]]) -> Iterator[Found]:
-    """What *read* finds in each of *asked*, as it comes; for one range, in its order.
+def read_at_once(asked: Sequence[Asked], read: Callable[[Asked], Iterator[Found]]) -> Generator[Found, None, None]:
+    """What *read* finds in each of *asked*, as it comes; for one of them, in its order.
 
     Raises:
         Exception: what *read* has raised for one of them; the others are left then.
@@ -27,7 +26,7 @@ def read_at_once(asked: Sequence[Range], read: Callable[[Range], Iterator[Found]
     found: Queue[Found] = Queue(maxsize=MOST_AT_ONCE)
     is_over = threading.Event()
 
-    def work(one: Range) -> None:
+    def work(one: Asked) -> None:
         for item in read(one):
             while not is_over.is_set():
                 try:
