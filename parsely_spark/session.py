@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 from py4j.java_gateway import JavaPackage  # type: ignore[import-untyped]  # it has no types
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
+from pyspark.find_spark_home import _find_spark_home
 from pyspark.sql import SparkSession
 
+from parsely_spark import class_archive
 from parsely_spark.errors import LakeError, SettingsError
 from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
@@ -158,10 +160,17 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         return chosen
     if given.get("spark.master", "local").startswith("local"):
         chosen |= _laptop()
+    return chosen | {"spark.driver.extraJavaOptions": _of_java(settings)} | _jars(given)
+
+
+def _of_java(settings: SparkSettings) -> str:
+    options = []
+    if settings.class_archives:
+        options.append(class_archive.java_options(settings.class_archives, _find_spark_home()))
     if not settings.verbose:
         quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
-        chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
-    return chosen | _jars(given)
+        options.append(f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}")
+    return " ".join(options)
 
 
 def _s3(given: dict[str, str]) -> dict[str, str]:
@@ -238,8 +247,6 @@ def _laptop() -> dict[str, str]:
 
 def _jars(given: dict[str, str]) -> dict[str, str]:
     """Delta's jars by coordinates, unless Spark has them on its class path already."""
-    from pyspark.find_spark_home import _find_spark_home
-
     if any(Path(_find_spark_home(), "jars").glob("delta-spark*.jar")) or any(key in given for key in _JAR_SETTINGS):
         return {}
     return {"spark.jars.packages": delta_jar_of(metadata.version("pyspark"), metadata.version("delta-spark"))}

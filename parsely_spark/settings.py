@@ -60,6 +60,14 @@ class SparkSettings(Settings):
         example="http://localhost:9000",
         check=check_endpoint,
     )
+    class_archives: str | None = setting(
+        "folder in which a local run keeps what Java has loaded, 200 MB in some 10 s at its end, so that later ones "
+        "start some seconds sooner; none by default",
+        default=None,
+        metavar="FOLDER",
+        example=".class_archives",
+        check=check_local_folder,
+    )
     verbose: bool = setting("show Spark's own log", default=False)
     # Of the settings file only: its table [spark], for credentials per bucket and whatever else Spark knows.
     spark: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # folds 46 s and 36 s, while to read and insert them took the same time. Where code begins to pay was not measured.
 MOST_FOLDED_EVENTS = 50_000
 MOST_READ_BYTES, MOST_READ_GZ_BYTES = 40 * 2**20, 2 * 2**20  # of about 10,000 lines, and of files with them
+MOST_LISTED_FILES = 10_000  # whose names are looked for in the ledger
 # New rows meet stored ones. Where millions of events are stored, those may be many.
 MOST_MET_BYTES = 4 * 2**30
 # Without deletion vectors, the 32 s were 26. A merge then writes each file again in which it finds a row.

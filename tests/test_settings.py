@@ -475,7 +475,7 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 
 def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
-    shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "verbose"]
+    shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "class_archives", "verbose"]
     assert list(declared(BatchSettings)) == [*own, *shared, "skim_s", "deep_read_s", "deep_watch_s", "json"]
 
 
@@ -562,4 +562,4 @@ def test_the_example_file_gives_the_bucket_of_parsely_keys_of_its_own(here: Path
 
 
 def test_settings_of_a_session_need_nothing():
-    assert SparkSettings() == SparkSettings(s3_endpoint_url=None, verbose=False, spark=())
+    assert SparkSettings() == SparkSettings(s3_endpoint_url=None, class_archives=None, verbose=False, spark=())

@@ -133,3 +133,31 @@ def test_ctrl_c_while_spark_works_is_an_interruption_and_spark_can_be_asked_on()
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert ended.stdout == "interrupted 3\n", ended.stderr
+
+
+ARCHIVED = """
+import sys
+from pathlib import Path
+
+from parsely_spark.session import get_session
+from parsely_spark.settings import SparkSettings
+
+spark = get_session("test", SparkSettings(class_archives=sys.argv[1], spark=(("spark.master", "local[1]"),)))
+java = spark._jvm.java.lang.ProcessHandle.current().pid()
+print(spark.range(3).count(), sys.argv[1] in Path(f"/proc/{java}/maps").read_text())
+"""
+
+
+def test_a_run_starts_from_the_classes_that_one_before_has_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "with a space"
+    for is_there in (False, True):
+        ended = subprocess.run(
+            [sys.executable, "-c", ARCHIVED, str(folder)],
+            env={**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert (ended.stdout, ended.stderr) == (f"3 {is_there}\n", "")
+        (archive,) = folder.iterdir()
+        assert archive.suffix == ".jsa"

@@ -14,7 +14,7 @@ from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_slice
-from parsely_spark.small_work import MOST_READ_GZ_BYTES, small_work
+from parsely_spark.small_work import MOST_LISTED_FILES, MOST_READ_GZ_BYTES, small_work
 from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
@@ -177,7 +177,9 @@ class _Run:
                 self.lake.look()
                 create_missing_tables(self.lake, [fold.name for fold in self.folds])
                 self._has_tables = True
-            done = ingested_versions(self.lake, [file.path for file in listing.files])
+            is_small = len(listing.files) <= MOST_LISTED_FILES
+            with small_work(self.lake.spark, is_small=is_small, stored_bytes=0):
+                done = ingested_versions(self.lake, [file.path for file in listing.files])
             if self.limits.retry:
                 done = {version: True for version, was_read in done.items() if was_read}
             new = [file for file in listing.files if file.version not in done]
