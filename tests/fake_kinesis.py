@@ -73,6 +73,7 @@ class FakeKinesis:
         url: of the server.
         calls: how often each action was asked for.
         too_fast: calls of each kind beyond so many in a second; each was refused.
+        too_much: shards that were asked while they rested from a large page; likewise.
         refuses_every: refuses each n-th call for records because of its rate; 0 for none.
         refuses_while: says, at each call for records, whether to refuse it likewise.
         walk_ms: of arrival that one page looks at; what is further away takes more pages.
@@ -85,6 +86,7 @@ class FakeKinesis:
         self.url = ""
         self.calls: Counter[str] = Counter()
         self.too_fast: list[str] = []
+        self.too_much: list[str] = []
         self.refuses_every = 0
         self.refuses_while: Callable[[], bool] = lambda: False
         self.walk_ms = HOUR_MS
@@ -249,6 +251,7 @@ class FakeKinesis:
         if self.refuses_while() or (self.refuses_every and self.calls["GetRecords"] % self.refuses_every == 0):
             raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
         if time.monotonic() < self._busy_until[f"{serial} {shard_id}"]:
+            self.too_much.append(shard_id)
             raise Refused("ProvisionedThroughputExceededException", "Rate exceeded for shard.")
         if now_ms - made_ms > _ITERATOR_MS:
             raise Refused("ExpiredIteratorException", "Iterator expired.")

@@ -44,8 +44,9 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kinesis() -> Iterator[FakeKinesis]:
-    """A server with a stream ``s`` of one shard."""
+def kinesis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKinesis]:
+    """A server with a stream ``s`` of one shard, which gives as many bytes as are wanted."""
+    monkeypatch.setattr(client, "_SHARD_BYTES_PER_S", 2**40)
     with fake_kinesis() as running:
         running.calls_per_s, running.bytes_per_s = 10_000, 2**40
         running.create("s")
@@ -358,11 +359,22 @@ def test_a_call_that_is_made_again_keeps_its_distance_as_well(
     assert reader.drain() == numbered(0, 10)
 
 
-def test_a_shard_of_which_too_much_is_wanted_at_once_is_read_all_the_same(kinesis: FakeKinesis) -> None:
+def test_a_shard_that_has_given_a_large_page_is_left_alone_for_as_long_as_it_refuses(
+    kinesis: FakeKinesis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinesis.bytes_per_s = 2 * 2**20
+    monkeypatch.setattr(client, "_SHARD_BYTES_PER_S", kinesis.bytes_per_s)
+    large = [bytes([number]) * 2**20 for number in range(12)]
+    kinesis.put("s", *large)
+    assert (Reader(kinesis).drain(), kinesis.too_much) == (large, [])
+
+
+def test_a_shard_that_others_read_as_well_is_read_all_the_same(kinesis: FakeKinesis) -> None:
+    """What they have taken, this reader does not see."""
     kinesis.bytes_per_s = 2 * 2**20
     large = [bytes([number]) * 2**20 for number in range(12)]
     kinesis.put("s", *large)
-    assert Reader(kinesis, retry_s="60").drain() == large
+    assert (Reader(kinesis, retry_s="60").drain(), kinesis.too_much != []) == (large, True)
 
 
 def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:

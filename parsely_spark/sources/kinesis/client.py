@@ -30,6 +30,7 @@ _THROTTLES = (
 )
 _ON_THE_WAY = ("InternalFailure", "ServiceUnavailable", "RequestTimeout", "500", "502", "503", "504")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 10.0
+_SHARD_BYTES_PER_S = 2 * 2**20  # that AWS gives; after a page of 10 MiB, it refuses calls for 5 s
 _KINDS = {"after": "AFTER_SEQUENCE_NUMBER", "at": "AT_SEQUENCE_NUMBER", "since": "AT_TIMESTAMP"}
 
 
@@ -112,6 +113,7 @@ class KinesisStream:
             )
             for record in said["Records"]
         ]
+        self._pace.rest(shard, sum(len(record.data) for record in records) / _SHARD_BYTES_PER_S)
         return Page(records=records, behind_ms=said.get("MillisBehindLatest", 0), next=said.get("NextShardIterator"))
 
     def _ask(self, action: str, call: Callable[..., Any], **given: Any) -> Any:
@@ -188,6 +190,11 @@ class _Pace:
             return call(**given)
 
         return paced
+
+    def rest(self, shard: str, seconds: float) -> None:
+        """Leave the *shard* alone for so long."""
+        with self._lock:
+            self._next[shard] = max(self._next.get(shard, 0.0), time.monotonic() + seconds)
 
     def _wait(self, shard: str) -> None:
         with self._lock:

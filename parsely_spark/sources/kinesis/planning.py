@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _FIRST_LOOK_BACK_MS = 1000
 _LONGER_EACH_TIME = 4
 _SAMPLE = 500  # records by which the density of a shard is judged
+# AWS takes 1 MiB a second into a shard, and for a moment more. What has come in a shorter time is no more than a slice.
+_MOST_BYTES_PER_MS = 2 * 2**20 / 1000
 _SHARDS_AT_ONCE = 16
 # A shard where nothing comes is noted as quiet this often: an empty batch each time, but it tells silence from a gap.
 _QUIET_PARTS = 24
@@ -195,7 +197,7 @@ class Planner:
     def _end(self, shard: Shard, first: Record, most: Slice) -> Record | None:
         """The last record of the batch that begins with *first*; None for the end of a closed shard."""
         now_ms = self.stream.now_ms()
-        slice_ms = self._slice_ms(shard.id, first, most)
+        slice_ms = self._slice_ms(shard.id, first, most, since_ms=now_ms - first.arrived_ms)
         if slice_ms is not None and first.arrived_ms + slice_ms < now_ms:
             there = self._look_from(shard.id, Position("since", first.arrived_ms + slice_ms)).record
             if there is not None:
@@ -209,8 +211,8 @@ class Planner:
             back_ms *= _LONGER_EACH_TIME
         return max(first, self._last(shard.id, Position("at", first.sequence)) or first, key=_number)
 
-    def _slice_ms(self, shard: str, first: Record, most: Slice) -> int | None:
-        if most.bytes is None:
+    def _slice_ms(self, shard: str, first: Record, most: Slice, *, since_ms: int) -> int | None:
+        if most.bytes is None or since_ms * _MOST_BYTES_PER_MS <= most.bytes:
             return most.ms
         records = next(self._pages(shard, Position("at", first.sequence), limit=_SAMPLE)).records
         took_ms = max(1, records[-1].arrived_ms - records[0].arrived_ms) if records else 1
