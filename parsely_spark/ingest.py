@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -23,7 +23,7 @@ from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
 from parsely_spark.transforms.parse import is_event, parse, parse_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
     _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
+
+_Seen = TypeVar("_Seen")
 
 MOST_NAMED = 100  # of fields that the schema does not know, in what a slice tells
 
@@ -103,25 +105,33 @@ def ingest_slice(
     return Ingested(files=len(files), unknown=unknown, **totals)
 
 
-def ingest_records(lake: Lake, lines: DataFrame, *, run_id: str, batch: int) -> Ingested:
-    """Insert what is new of the records of a stream.
+def ingest_records(
+    lake: Lake, lines: DataFrame, *, run_id: str, batch: int, look: Callable[[DataFrame], _Seen]
+) -> tuple[Ingested, _Seen]:
+    """Insert what is new of the records of a stream, which are asked for once and parsed as they come.
 
     Args:
         lake: where the tables are, by the session of *lines*.
-        lines: ``value`` (string, the bytes of a line as they are), ``source`` (string, stream and shard) and ``bytes``.
+        lines: ``value`` (string, the bytes of a line as they are), ``source`` (string, stream and shard) and ``bytes``;
+            a row without bytes is no line.
         run_id: names the run in the commits.
         batch: its number in the run.
+        look: is asked of the other columns of *lines*, when all has been read.
+
+    Returns:
+        What came of the lines, and what *look* has found.
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         read = _read(lines, ingested_at, spread=1, until_done=until_done)
         may_crash("parsed")
+        seen = look(read.all_lines)
+        counts = [count for part in read.counts for count in part.values()]
+        of_all = {name: sum(count[name] for count in counts) for name in ("lines", "rejected", "blank")}
+        if not of_all["lines"]:
+            return Ingested(), seen
         inserted = sum(_keep(lake, read, {RUN: run_id, "batch": batch}, ingested_at, []).values())
-        unknown = read.unknown()
-    of_all = {
-        name: sum(c[name] for part in read.counts for c in part.values()) for name in ("lines", "rejected", "blank")
-    }
-    return Ingested(inserted=inserted, unknown=unknown, **of_all)
+        return Ingested(inserted=inserted, unknown=read.unknown(), **of_all), seen
 
 
 def _keep(
@@ -143,6 +153,7 @@ def _keep(
 class _Read:
     """Every line of a slice as a row: those that were read at once, and those that took a second look."""
 
+    all_lines: DataFrame  # before the second look
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
@@ -176,19 +187,19 @@ def _read(read: DataFrame, ingested_at: datetime, *, spread: int, until_done: Ex
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read([lines], [counts], sizes)
+        return _Read(lines, [lines], [counts], sizes)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(parts, [_count(part) for part in parts], sizes)
+    return _Read(lines, parts, [_count(part) for part in parts], sizes)
 
 
 def _count(lines: DataFrame) -> _Counts:
     """What the lines of each object are, by its path."""
     rows = lines.groupBy("source").agg(
-        F.count("*").alias("lines"),
+        F.count("bytes").alias("lines"),
         F.sum("bytes").alias("bytes"),
-        F.count_if("_is_blank").alias("blank"),
+        F.count_if(F.col("_is_blank") & F.col("bytes").isNotNull()).alias("blank"),
         F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
         F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
         F.count_if(is_event() & (F.col("_copy") == 1)).alias("kept"),

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from parsely_spark.tables.catalog import Lake
 
@@ -371,6 +372,26 @@ def test_a_rate_that_is_refused_for_long_ends_the_run_in_a_sentence_and_the_next
         assert last_run(lake)["outcome"] == "failed"
     kinesis.refuses_while, kinesis.refuses_every = lambda: False, 3
     assert drain(lake, kinesis, tmp_path / "checkpoint").inserted == 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denied(Reader):
+    """May plan, and not read."""
+
+    def records(self, rows: DataFrame) -> DataFrame:
+        said = F.lit("parsely_spark.errors.SourceError: s: reading it is not allowed (AccessDenied)")
+        return super().records(rows).withColumn("data", F.raise_error(said).cast("binary"))
+
+
+def test_what_a_worker_says_of_the_stream_is_not_taken_for_what_the_lake_says(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    """It reads and writes in one go, and AccessDenied could come of either."""
+    kinesis.put("s", *lines[:5])
+    ours = reader(kinesis)
+    pace = Pace(checkpoint=f"file:{tmp_path / 'checkpoint'}", drains=True, tables=TABLES)
+    with pytest.raises(SourceError, match=r"^s: reading it is not allowed \(AccessDenied\)"):
+        run_stream(lake, Denied(format=ours.format, options=ours.options), QUIET, pace)
 
 
 def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path) -> None:

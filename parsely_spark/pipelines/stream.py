@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import uuid
@@ -14,10 +13,11 @@ from pyspark.errors import PySparkException
 
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
-from parsely_spark.errors import LakeError, ParselySparkError, SourceError
+from parsely_spark.errors import LakeError, ParselySparkError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
 from parsely_spark.small_work import MOST_READ_BYTES, small_work
 from parsely_spark.sources.kinesis.readers import lines_of, seen_in
+from parsely_spark.sources.kinesis.sentences import errors_of_workers, in_a_sentence
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import version_of
@@ -138,6 +138,7 @@ class _Run:
         self._touched: dict[str, int] = {}
         self._recorded_at = datetime.now(UTC)
         self._failed: ParselySparkError | None = None
+        self._batch_bytes = 0
         self._has_new = False  # events that are not folded
         self._fold_at = 0.0
 
@@ -175,7 +176,7 @@ class _Run:
                 if self.pace.is_asked_to_end():
                     raise KeyboardInterrupt
         except PySparkException as error:
-            raise self._failed or _in_a_sentence(error) from error
+            raise self._failed or in_a_sentence(error) from error
         finally:
             query.stop()
         return self.summary.batches > before
@@ -227,22 +228,21 @@ class _Run:
         try:
             return writer.trigger(**trigger).start()
         except PySparkException as error:
-            raise _in_a_sentence(error) from error
+            raise in_a_sentence(error) from error
 
     def _take(self, rows: DataFrame, number: int) -> None:
         """Insert what is new of a batch; Spark calls it in a thread of its own, with a session of its own."""
         may_crash("began batch")
         start = time.monotonic()
         lake = replace(self.lake, spark=rows.sparkSession)
-        records = self.reader.records(rows).persist()  # asked twice: what it is, and what is in it
-        took = Ingested()
+        # How much a batch brings is known when it has been read; the one before was mostly of the same kind.
+        is_small = self._batch_bytes <= MOST_READ_BYTES
         try:
-            seen = seen_in(records)
-            if seen.records:
-                is_small, stored_bytes = seen.bytes <= MOST_READ_BYTES, self._news.size_bytes
-                work = small_work(lake.spark, is_small=is_small, stored_bytes=stored_bytes)
-                with storage_errors(LakeError, self.lake.place), work:
-                    took = ingest_records(lake, lines_of(records), run_id=self.summary.run_id, batch=number)
+            work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
+            with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
+                lines = lines_of(self.reader.records(rows))
+                took, seen = ingest_records(lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in)
+            self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
             if seen.gaps:  # before this returns, and Spark takes the batch for done: nobody meets the gap again
@@ -251,8 +251,6 @@ class _Run:
         except ParselySparkError as error:
             self._failed = error
             raise
-        finally:
-            records.unpersist()
         self._add(batch)
         may_crash("ended batch")
 
@@ -265,7 +263,7 @@ class _Run:
                 setattr(self.summary, name, getattr(self.summary, name) + getattr(batch.took, name))
             self.summary.gaps += len(batch.seen.gaps)
             self._has_new |= batch.took.inserted > 0
-            self._last = batch if batch.seen.records else self._last
+            self._last = batch if batch.took.lines else self._last
         for what in _told(batch):
             self.progress.say(what)
 
@@ -292,9 +290,3 @@ def _told(batch: Batch) -> Iterator[str]:
         yield f"batch {batch.number}: what came to {shard} from {times} UTC may be lost to it"
     if batch.took.rejected:
         yield f"batch {batch.number}: {batch.took.rejected:,} of {batch.took.lines:,} lines are no events"
-
-
-def _in_a_sentence(error: PySparkException) -> ParselySparkError:
-    """What the planner or a worker said, without the tracebacks of the processes in between."""
-    found = re.findall(r"parsely_spark\.[\w.]+\.\w*Error: (.+)", str(error))
-    return SourceError(found[-1] if found else f"The stream ended: {' '.join(str(error).split())[:500]}")

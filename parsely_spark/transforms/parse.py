@@ -59,7 +59,7 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     A line with a value that is not of its field's type is `not_an_object` here; `parse_again` tells which of those are.
 
     Args:
-        lines: ``value`` (string, one line without its end); other columns pass through.
+        lines: ``value`` (string, one line without its end; a row without one is a blank); other columns pass through.
         ingested_at: when the run reads, UTC; an event from more than a day later is refused.
 
     Returns:
@@ -192,7 +192,7 @@ def _with_end() -> Column:
 def _is_blank() -> Column:
     """Whether the line is white space. Only lines without a good record are looked at, because trimming costs time."""
     is_bad = F.col("_record").isNull() | F.col("_record._corrupt").isNotNull()
-    return is_bad & (F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "")
+    return is_bad & F.coalesce(F.trim(F.col("_line"), F.lit(WHITE_SPACE)) == "", F.lit(True))
 
 
 def is_event() -> Column:

@@ -88,24 +88,21 @@ class Seen:
     """What the records of a batch are.
 
     Attributes:
-        records: how many.
-        bytes: of their data.
+        bytes: of their lines.
         lag_ms: how far behind the newest record of its shard the last page ended, ms; None without records.
         gaps: shard, begin and end of times whose records may have gone unread, UTC.
     """
 
-    records: int
     bytes: int
     lag_ms: int | None
     gaps: list[tuple[str, datetime, datetime]]
 
 
-def seen_in(records: DataFrame) -> Seen:
-    """What `Reader.records` gave."""
+def seen_in(lines: DataFrame) -> Seen:
+    """What `lines_of` gave, whatever became of ``value``."""
     gap = F.struct(F.unix_millis("gap_since").alias("since"), F.unix_millis("gap_until").alias("until"))
-    by_shard = records.groupBy("shard").agg(
-        F.count("data").alias("records"),
-        F.sum(F.octet_length("data")).alias("bytes"),
+    by_shard = lines.groupBy("shard").agg(
+        F.sum("bytes").alias("bytes"),
         F.min("behind_ms").alias("behind_ms"),
         F.unix_millis(F.max("arrived_at")).alias("arrived_ms"),
         F.collect_set(F.when(F.col("gap_since").isNotNull(), gap)).alias("gaps"),
@@ -115,10 +112,9 @@ def seen_in(records: DataFrame) -> Seen:
     lags = [
         row["behind_ms"] if row["behind_ms"] is not None else now_ms - row["arrived_ms"]
         for row in rows
-        if row["records"]
+        if row["bytes"] is not None
     ]
     return Seen(
-        records=sum(row["records"] for row in rows),
         bytes=sum(row["bytes"] or 0 for row in rows),
         lag_ms=max(lags, default=None),
         gaps=[
@@ -181,7 +177,8 @@ def lines_of(records: DataFrame) -> DataFrame:
     """The lines of *records*: nearly always a record is one.
 
     Returns:
-        ``value`` (string, the bytes as they are), ``source`` (string, stream and shard), ``bytes`` (bigint).
+        The columns of *records* but ``stream`` and ``data``, and ``value`` (string, the bytes as they are), ``source``
+        (string, stream and shard), ``bytes`` (bigint). A row that tells of a gap has no value and no bytes.
     """
     text = F.col("data").cast("string")
     # Spark splits text alone, and would put other signs for bytes that are no UTF-8. In Latin-1 each byte is a letter.
@@ -189,5 +186,6 @@ def lines_of(records: DataFrame) -> DataFrame:
     pieces = F.transform(letters, lambda piece: F.encode(piece, "ISO-8859-1").cast("string"))
     lines = F.when(F.instr(text, "\n") > 0, pieces).otherwise(F.array(text))
     source = F.concat(F.lit("kinesis:"), F.concat_ws("/", "stream", "shard")).alias("source")
-    rows = records.where("data is not null").select(F.explode(lines).alias("value"), source)
-    return rows.withColumn("bytes", F.octet_length("value") + 1)
+    kept = [name for name in records.columns if name not in ("stream", "data")]
+    rows = records.select(*kept, F.explode(lines).alias("value"), source)
+    return rows.withColumn("bytes", F.octet_length("value").cast("bigint"))
