@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyspark import SparkContext
 
 # Java says on standard output which of the classes it cannot keep, and when it does without the archive.
 _QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
-_LONGEST_S = 120
+_LONGEST_S, _LEFT_S = 120, 3600
 
 
 def java_options(folder: str, spark_home: str) -> str:
@@ -35,6 +36,9 @@ def java_options(folder: str, spark_home: str) -> str:
     if archive.exists():
         return f'"-XX:SharedArchiveFile={archive}" {_QUIET}'
     archive.parent.mkdir(parents=True, exist_ok=True)
+    for left in archive.parent.glob(f"{mark:08x}.*"):  # by a run that was killed; Java may still write that of another
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            left.unlink(missing_ok=True)
     part = archive.with_suffix(f".{os.getpid()}")
     atexit.register(_keep, part, archive)
     return f'"-XX:ArchiveClassesAtExit={part}" {_QUIET}'

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError
+from parsely_spark.sources.kinesis.sentences import errors_of_reading
 from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
 from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
@@ -62,14 +63,7 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(
-    lake: Lake,
-    files: Sequence[RawFile],
-    *,
-    run_id: str,
-    number: int,
-    file_hours: int,
-) -> Ingested:
+def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: a run that dies in between is made good by the next one, which reads the slice again
@@ -120,14 +114,18 @@ def ingest_records(
 
     Returns:
         What came of the lines, and what *look* has found.
+
+    Raises:
+        SourceError: if the stream cannot be read.
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        read = _read(lines, ingested_at, spread=1, until_done=until_done)
+        with errors_of_reading():
+            read = _read(lines, ingested_at, spread=1, until_done=until_done)
+            seen = look(read.all_lines)
         may_crash("parsed")
-        seen = look(read.all_lines)
-        counts = [count for part in read.counts for count in part.values()]
-        of_all = {name: sum(count[name] for count in counts) for name in ("lines", "rejected", "blank")}
+        counts = [of for part in read.counts for of in part.values()]
+        of_all = {name: sum(of[name] for of in counts) for name in ("lines", "rejected", "blank")}
         if not of_all["lines"]:
             return Ingested(), seen
         inserted = sum(_keep(lake, read, {RUN: run_id, "batch": batch}, ingested_at, []).values())

@@ -88,8 +88,8 @@ class KinesisSettings(Settings):
     )
     shard_mib: int = setting("MiB of data, likewise, about", default=64, metavar="N", check=between(1))
     read_tasks: int = setting(
-        "tasks that read a batch, each several shards at once; 0 is one for each shard, and where Spark runs in one "
-        "process one for each core",
+        "tasks that read a batch, each several shards at once; 0 is one for each shard, and for `stream` where Spark "
+        "runs in one process one for each core",
         default=0,
         metavar="N",
         check=between(0),

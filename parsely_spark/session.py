@@ -160,17 +160,13 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         return chosen
     if given.get("spark.master", "local").startswith("local"):
         chosen |= _laptop()
-    return chosen | {"spark.driver.extraJavaOptions": _of_java(settings)} | _jars(given)
-
-
-def _of_java(settings: SparkSettings) -> str:
-    options = []
-    if settings.class_archives:
-        options.append(class_archive.java_options(settings.class_archives, _find_spark_home()))
+        if settings.class_archives:
+            options = class_archive.java_options(settings.class_archives, _find_spark_home())
+            chosen["spark.driver.defaultJavaOptions"] = options
     if not settings.verbose:
         quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
-        options.append(f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}")
-    return " ".join(options)
+        chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
+    return chosen | _jars(given)
 
 
 def _s3(given: dict[str, str]) -> dict[str, str]:

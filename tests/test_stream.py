@@ -378,20 +378,29 @@ def test_a_rate_that_is_refused_for_long_ends_the_run_in_a_sentence_and_the_next
 class Denied(Reader):
     """May plan, and not read."""
 
+    why: str
+
     def records(self, rows: DataFrame) -> DataFrame:
-        said = F.lit("parsely_spark.errors.SourceError: s: reading it is not allowed (AccessDenied)")
-        return super().records(rows).withColumn("data", F.raise_error(said).cast("binary"))
+        return super().records(rows).withColumn("data", F.raise_error(F.lit(self.why)).cast("binary"))
 
 
-def test_what_a_worker_says_of_the_stream_is_not_taken_for_what_the_lake_says(
-    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("parsely_spark.errors.SourceError: s: not allowed (AccessDenied)", r"^s: not allowed \(AccessDenied\)"),
+        ("(Service: Kinesis, Status Code: 400)", r"^The stream ended: .*Service: Kinesis, Status Code: 400"),
+    ],
+    ids=["ours", "that of a platform"],
+)
+def test_what_a_reader_says_of_the_stream_is_not_taken_for_what_the_lake_says(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path, why: str, said: str
 ) -> None:
-    """It reads and writes in one go, and AccessDenied could come of either."""
+    """Both are asked in one go, and S3 has the same words."""
     kinesis.put("s", *lines[:5])
     ours = reader(kinesis)
     pace = Pace(checkpoint=f"file:{tmp_path / 'checkpoint'}", drains=True, tables=TABLES)
-    with pytest.raises(SourceError, match=r"^s: reading it is not allowed \(AccessDenied\)"):
-        run_stream(lake, Denied(format=ours.format, options=ours.options), QUIET, pace)
+    with pytest.raises(SourceError, match=said):
+        run_stream(lake, Denied(format=ours.format, options=ours.options, why=why), QUIET, pace)
 
 
 def test_a_run_tells_its_batches(lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path) -> None:

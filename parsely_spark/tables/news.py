@@ -77,6 +77,6 @@ def rows_at(lake: Lake, table: str, version: int) -> DataFrame:
 
 def _inserted(commit: Row) -> int:
     """How many rows a commit has brought; Delta counts those of a merge apart, and none where it only moves them."""
-    counts = commit["operationMetrics"]
+    counts = commit["operationMetrics"] or {}  # a writer that is not ours may tell nothing
     name = {"WRITE": "numOutputRows", "MERGE": "numTargetRowsInserted"}.get(commit["operation"])
     return int(counts.get(name, 0)) if name else 0

@@ -126,7 +126,7 @@ class KinesisStream:
             IncompleteReadError,
         )
 
-        deadline = time.monotonic() + self._options.retry_s
+        deadline: float | None = None  # from the first failure on: before it, the call may have waited its turn
         wait_s = _FIRST_WAIT_S
         while True:
             try:
@@ -139,6 +139,7 @@ class KinesisStream:
                     raise GoneShardError(f"{self.name} has let go of {given.get('ShardId')}; run again.") from error
                 is_on_the_way = isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError))
                 is_passing = is_on_the_way or code in _THROTTLES or code in _ON_THE_WAY
+                deadline = deadline or time.monotonic() + self._options.retry_s
                 if not is_passing or time.monotonic() + wait_s > deadline:
                     raise SourceError(self._why(action, code, error)) from error
                 time.sleep(wait_s * random.uniform(0.5, 1.0))
