@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import time
 import zlib
 from contextlib import suppress
@@ -21,16 +20,14 @@ _QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 _LONGEST_S, _LEFT_S = 120, 3600
 
 
-def java_options(folder: str, spark_home: str) -> str:
+def java_options(folder: str, *, java: Path, spark_home: str) -> str:
     """The options of a JVM that starts from the archive in *folder*, or makes it when this process ends.
 
     An archive serves one Java and one Spark, so its name changes with either.
     """
-    java = Path(os.environ.get("JAVA_HOME") or "/none", "bin", "java")
-    found = str(java) if java.exists() else shutil.which("java")
-    if found is None:  # which the start of Spark says better
+    if not java.exists():  # which the start of Spark says better
         return ""
-    parts = [str(part) for part in (Path(found).resolve(), *sorted(Path(spark_home, "jars").glob("*.jar")))]
+    parts = [str(part) for part in (java.resolve(), *sorted(Path(spark_home, "jars").glob("*.jar")))]
     mark = zlib.crc32(repr([(part, os.stat(part).st_mtime_ns) for part in parts]).encode())
     archive = Path(folder).absolute() / f"{mark:08x}.jsa"
     if archive.exists():

@@ -9,6 +9,8 @@ import re
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyspark.errors import PySparkException
+
 try:
     from py4j import protocol  # type: ignore[import-untyped]  # it has no types
 except ImportError:  # a client of Spark Connect gets all that goes wrong as PySparkException
@@ -16,6 +18,8 @@ except ImportError:  # a client of Spark Connect gets all that goes wrong as PyS
 
 # What the JVM throws and PySpark does not translate; without a JVM, nothing.
 THROWN: tuple[type[Exception], ...] = (protocol.Py4JJavaError,) if protocol else ()
+# All that Spark fails with.
+FAILURES: tuple[type[Exception], ...] = (PySparkException, *THROWN)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

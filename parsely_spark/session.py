@@ -161,8 +161,9 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
     if given.get("spark.master", "local").startswith("local"):
         chosen |= _laptop()
         if settings.class_archives:
-            options = class_archive.java_options(settings.class_archives, _find_spark_home())
-            chosen["spark.driver.defaultJavaOptions"] = options
+            chosen["spark.driver.defaultJavaOptions"] = class_archive.java_options(
+                settings.class_archives, java=_java(), spark_home=_find_spark_home()
+            )
     if not settings.verbose:
         quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
         chosen["spark.driver.extraJavaOptions"] = f"-Dlog4j2.configurationFile={Path(str(quiet)).as_uri()}"
@@ -251,10 +252,15 @@ def _jars(given: dict[str, str]) -> dict[str, str]:
 _JAR_SETTINGS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")
 
 
+def _java() -> Path:
+    """The Java that Spark starts, which need not exist."""
+    home = os.environ.get("JAVA_HOME")
+    return Path(home, "bin", "java") if home else Path(shutil.which("java") or "java")
+
+
 def _why_no_java() -> str:
     wanted = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`"
-    home = os.environ.get("JAVA_HOME")
-    java = Path(home, "bin", "java") if home else Path(shutil.which("java") or "java")
+    home, java = os.environ.get("JAVA_HOME"), _java()
     if not java.exists():
         where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
         return f"{where}; {wanted}."

@@ -11,18 +11,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 
 from parsely_spark.errors import BrokenFileError, FileError, LakeError, SourceError, VanishedFileError
-from parsely_spark.jvm import THROWN
+from parsely_spark.jvm import FAILURES
 from parsely_spark.places import is_within, literally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyspark.sql import SparkSession
-
-_THROWN: tuple[type[Exception], ...] = (PySparkException, *THROWN)
 
 
 class _Meaning(NamedTuple):
@@ -199,7 +197,7 @@ def storage_errors(
     """
     try:
         yield
-    except _THROWN as error:
+    except FAILURES as error:
         told = _told(kind, uri, sources, str(error))
         if told is None:
             raise

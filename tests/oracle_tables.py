@@ -289,7 +289,7 @@ def tables(events: Rows, is_bot: BotRule) -> dict[str, Rows]:
     """Every derived table beside ``sessions``; ``post_versions`` without its key, which is a hash of its columns."""
     pages = [event for event in events if event.get("action") not in VIDEO_ACTIONS and post_of(event)]
     told = [event for event in pages if any(value is not None for value in _about(event).values())]
-    state = lambda event: json.dumps(_about(event), default=str)  # noqa: E731
+    state = lambda event: json.dumps(_about(event), default=str)  # noqa: E731  # a key, as those below
     versions = by(told, lambda event: (event["apikey"], post_of(event), state(event)))
     hours = by(
         (event for event in events if event.get("action") in STANDARD_ACTIONS),

@@ -451,7 +451,7 @@ def test_what_a_reader_of_a_platform_can_do_is_taken(given: dict[str, Any]) -> N
 def refused(code: str, operation: str) -> ClientError:
     """As boto3 says it."""
     said = {"Code": code, "Message": f"User is not authorized to perform: {operation}"}
-    return ClientError({"Error": said, "ResponseMetadata": {}}, operation)  # type: ignore[typeddict-item]
+    return ClientError({"Error": said, "ResponseMetadata": {}}, operation)  # type: ignore[typeddict-item]  # half of it is enough
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pyspark.errors import PySparkException
-
 from parsely_spark.errors import SourceError
-from parsely_spark.jvm import THROWN
+from parsely_spark.jvm import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_THROWN: tuple[type[Exception], ...] = (PySparkException, *THROWN)
 _SENTENCE = re.compile(r"parsely_spark\.[\w.]+\.\w*Error: (.+)")
 
 
@@ -27,7 +24,7 @@ def errors_of_workers() -> Iterator[None]:
     """
     try:
         yield
-    except _THROWN as error:
+    except FAILURES as error:
         if _SENTENCE.search(str(error)):
             raise in_a_sentence(error) from error
         raise
@@ -42,7 +39,7 @@ def errors_of_reading() -> Iterator[None]:
     """
     try:
         yield
-    except _THROWN as error:
+    except FAILURES as error:
         if "No space left" in str(error):
             raise
         raise in_a_sentence(error) from error

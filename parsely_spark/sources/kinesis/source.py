@@ -35,7 +35,7 @@ try:  # from Spark 4.2 on
 except ImportError:
     HAS_LIMITS = False
 
-    class SupportsTriggerAvailableNow:  # type: ignore[no-redef]
+    class SupportsTriggerAvailableNow:  # type: ignore[no-redef]  # one of the two is there
         """Stands in for what older releases do not have."""
 
 else:
