@@ -14,6 +14,7 @@ from parsely_spark.jvm import is_driver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from pyspark.sql import SparkSession
 
@@ -52,6 +53,11 @@ def small_work(spark: SparkSession, *, is_small: bool, stored_bytes: int) -> Ite
                 spark.conf.unset(key)
             else:
                 spark.conf.set(key, was)
+
+
+def looking(spark: SparkSession) -> AbstractContextManager[None]:
+    """Ask for a few rows, as those of commits are, in the block. A run with nothing new does little else."""
+    return small_work(spark, is_small=True, stored_bytes=0)
 
 
 def _settings(stored_bytes: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pyspark.errors import PySparkException
 
 from parsely_spark.errors import LakeError
+from parsely_spark.small_work import looking
 from parsely_spark.tables.lease import turn_to_write
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def version_of(lake: Lake, table: str) -> int:
 
 def history(lake: Lake, table: str, newest: int | None) -> list[Row]:
     """The *newest* commits of *table*, newest first, or all of them: version, operation, metrics and message."""
-    commits = lake.delta(table).history(newest) if newest else lake.delta(table).history()
-    rows = commits.select("version", "operation", "operationMetrics", "userMetadata").collect()
+    with looking(lake.spark):
+        commits = lake.delta(table).history(newest) if newest else lake.delta(table).history()
+        rows = commits.select("version", "operation", "operationMetrics", "userMetadata").collect()
     return sorted(rows, key=lambda row: row["version"], reverse=True)  # Spark would take two jobs for it
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from parsely_spark.small_work import looking
 from parsely_spark.tables.catalog import INGESTED_FILES, RUNS, TableSpec
 from parsely_spark.tables.commits import RUN, append
 
@@ -40,7 +41,8 @@ def record_files(lake: Lake, files: Iterable[Mapping[str, Any]], *, run_id: str)
 def record_run(lake: Lake, run: Mapping[str, Any]) -> None:
     """Note how a *run*, a row of ``runs`` without its date, went."""
     row = {**run, "date": run["started_at"].date()}
-    append(lake, RUNS.name, _rows(lake, RUNS, [row]), says={RUN: run["run_id"]})
+    with looking(lake.spark):
+        append(lake, RUNS.name, _rows(lake, RUNS, [row]), says={RUN: run["run_id"]})
 
 
 def _rows(lake: Lake, spec: TableSpec, rows: Iterable[Mapping[str, Any]]) -> DataFrame:

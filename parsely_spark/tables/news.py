@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.errors import AnalysisException
 
 from parsely_spark.errors import LakeError
-from parsely_spark.small_work import MOST_FOLDED_EVENTS
+from parsely_spark.small_work import MOST_FOLDED_EVENTS, looking
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import changes, history
 
@@ -30,7 +30,8 @@ class News:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        detail = lake.delta(EVENTS.name).detail().select("id", "sizeInBytes").collect()[0]
+        with looking(lake.spark):
+            detail = lake.delta(EVENTS.name).detail().select("id", "sizeInBytes").collect()[0]
         self.events_id, self.size_bytes = str(detail["id"]), int(detail["sizeInBytes"])
         self._commits = history(lake, EVENTS.name, _COMMITS)
         self.version = int(self._commits[0]["version"])
