@@ -10,7 +10,7 @@ PIP = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check
 
 # The releases of Spark that are tested beside that of .venv, which is the first row; X.Y is tested in .venv-X.Y.
 VERSIONS := parsely_spark/data/versions.csv
-OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(VERSIONS))
+OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(wildcard $(VERSIONS)) </dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -1,8 +1,8 @@
 """How fast the package is, beside what a user would write instead: `python -m benchmarks [--groups ...]`.
 
-Cases of a group take turns, and what counts is the middle of their runs. Results are kept: a run of some groups leaves
-the others as they were, and the page in docs/ has all. The exit code is 0 if what must be reached is, as far as it
-was measured in this run.
+Cases of a group take turns, and what counts is the middle of their runs. Results are kept, as files to be committed: a
+run of some groups leaves the others as they were, and the page in docs/ has all. The exit code is 0 if what must be
+reached is, as far as it was measured in this run.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.runs import NoPeer, Runner
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MEASURED = ROOT / "benchmarks/measured"
 _FAR_BEHIND = 1.3  # of the best formulation of the same: no further run of this one decides anything
 _DISTRIBUTIONS = {
     "duckdb": "duckdb",
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.list:
         print(_listed(plan))
         return 0
-    kept = folder / "results"
+    kept = MEASURED if asked.scale == 1 else folder / "results"
     if not asked.page:
         store = Store(folder, asked.scale)
         runner = Runner(store, python=sys.executable, peers_python=asked.peers_python, keeps_lakes=asked.keep_lakes)
@@ -67,7 +68,7 @@ def _asked(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--page", action="store_true", help="write docs/performance.md again, and measure nothing")
     parser.add_argument("--scale", type=float, default=1.0, help="a part of the events, to try it out; writes no page")
     parser.add_argument("--keep-lakes", action="store_true", help="base lakes may be of another state of the package")
-    parser.add_argument("--folder", type=Path, default=ROOT / "build/bench", help="for data and results")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build/bench", help="for data and lakes")
     peers = str(ROOT / ".venv-bench/bin/python")
     parser.add_argument("--peers-python", default=peers, metavar="FILE", help="the Python that has the peers")
     return parser.parse_args(argv)

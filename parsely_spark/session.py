@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import nullcontext
 from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,18 +23,11 @@ from pyspark.sql import SparkSession
 
 from parsely_spark import class_archive
 from parsely_spark.errors import LakeError, SettingsError
+from parsely_spark.jvm_start import only_in_a_file, passed_on
 from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from parsely_spark.settings import SparkSettings
-
-# Lines that the JVM prints before any log level holds, and that say nothing to a user.
-_NOISE = re.compile(
-    r"^(WARNING: (Using incubator|A terminally|sun\.misc|Please consider)"
-    r"|Setting (default|Spark) log level|To adjust log|Picked up _?\w*JAVA\w*OPTIONS|Warning: Java versions > Java 11)"
-)
 
 
 def get_session(name: str, settings: SparkSettings) -> SparkSession:
@@ -61,18 +54,22 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" not in os.environ and given.get("spark.master", "local").startswith("local"):
         # Else workers take the first python3 of the path, which need not have what this one has.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder
-    for key, value in chosen.items():
-        builder = builder.config(key, value)
     try:
-        with _quiet_start(settings.verbose):
-            spark = builder.getOrCreate()
+        spark = _start(chosen, verbose=settings.verbose)
     except PySparkRuntimeError as error:
         raise SettingsError(_why_no_java()) from error
     if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
         raise LakeError(_no_delta(spark.version))
     _let_ctrl_c_through(spark.version)
     return spark
+
+
+def _start(settings: dict[str, str], *, verbose: bool) -> SparkSession:
+    builder = SparkSession.builder
+    if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:  # the JVM is there already
+        return builder.config(map=settings).getOrCreate()
+    with only_in_a_file(settings) as others, passed_on() if not verbose else nullcontext():
+        return builder.config(map=others).getOrCreate()
 
 
 def _let_ctrl_c_through(version: str) -> None:
@@ -269,32 +266,3 @@ def _why_no_java() -> str:
     if version and version[1] in ("17", "21"):
         return "Spark's JVM did not start, for the reason that it gives above; check the settings file's table [spark]."
     return f"Spark's JVM did not start with {java} ({version[0] if version else 'which prints no version'}); {wanted}."
-
-
-@contextmanager
-def _quiet_start(verbose: bool) -> Iterator[None]:
-    """Give a JVM that starts in the block a standard error of its own, and pass on what is worth reading.
-
-    Its first warnings come before any log setting holds, so they can only be taken out on their way.
-    """
-    if verbose or SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
-        yield
-        return
-    sys.stderr.flush()
-    ours = os.dup(2)
-    readable, writable = os.pipe()
-    os.dup2(writable, 2)
-    os.close(writable)
-    threading.Thread(target=_pass_on, args=(readable, ours), daemon=True).start()
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(ours, 2)
-
-
-def _pass_on(readable: int, ours: int) -> None:
-    with os.fdopen(readable, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if not _NOISE.match(line):
-                os.write(ours, line.encode())

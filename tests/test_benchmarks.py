@@ -78,3 +78,12 @@ def test_the_page_keeps_what_was_written_by_hand(tmp_path: Path, monkeypatch: py
     assert "<svg" in (tmp_path / "performance.svg").read_text()
     page.write_page({"batch-1m": result})
     assert written.read_text() == text
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    from benchmarks import page
+    from benchmarks.__main__ import MEASURED
+    from benchmarks.results import load
+
+    results = load(MEASURED)
+    assert page.generated(results) in page.PAGE.read_text()

@@ -18,6 +18,7 @@ import pytest
 from oracle import Ledger, read_lines, sessions, unique_events
 from standalone_cluster import SPARK_HOME, WORKERS, Cluster, Submitted, standalone_cluster
 
+import parsely_spark
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     """The zip of `make dist`, built beside the checkout: a dist/ that lies there is somebody's."""
     checkout = tmp_path_factory.mktemp("dist") / "checkout"
     (checkout / ".venv").mkdir(parents=True)
-    for folder in ("conf", "jobs", "parsely_spark", "tools"):
-        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    package = Path(parsely_spark.__file__).parent  # not always the checkout's: it may be that of an installed wheel
+    for folder in (ROOT / "conf", ROOT / "jobs", package, ROOT / "tools"):
+        shutil.copytree(folder, checkout / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("LICENSE", "Makefile", "README.md", "pyproject.toml", "requirements.lock"):
         shutil.copy2(ROOT / file, checkout)
     for entry in Path(sys.prefix).iterdir():
