@@ -65,11 +65,17 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
 
 
 def _start(settings: dict[str, str], *, verbose: bool) -> SparkSession:
-    builder = SparkSession.builder
     if SparkContext._gateway is not None or "PYSPARK_GATEWAY_PORT" in os.environ:  # the JVM is there already
-        return builder.config(map=settings).getOrCreate()
+        return _built(settings)
     with only_in_a_file(settings) as others, passed_on() if not verbose else nullcontext():
-        return builder.config(map=others).getOrCreate()
+        return _built(others)
+
+
+def _built(settings: dict[str, str]) -> SparkSession:
+    builder = SparkSession.builder
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
 
 
 def _let_ctrl_c_through(version: str) -> None:
