@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+from benchmarks import page
+from benchmarks.__main__ import MEASURED
+from benchmarks.cases import GROUPS, all_cases, chosen
+from benchmarks.results import Result, load
+from benchmarks.targets import TARGETS, lines, ratio
 
-ROOT = Path(__file__).parent.parent
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-@pytest.fixture(autouse=True)
-def benchmarks_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
-
+    import pytest
 
 MEDIANS = {
     "batch-1m": {"wall_s": 50.0, "process_mib": 3000.0},
@@ -28,15 +28,11 @@ MEDIANS = {
 
 
 def test_the_best_formulation_of_the_same_size_is_compared_with() -> None:
-    from benchmarks.targets import ratio
-
     assert ratio("batch-1m", "duckdb-1m")(MEDIANS) == 2.0
     assert ratio("batch-1m", "duckdb-2m")(MEDIANS) is None
 
 
 def test_each_measured_target_is_a_line_that_says_whether_it_holds() -> None:
-    from benchmarks.targets import lines
-
     said, all_hold = lines(MEDIANS)
     assert said == [
         "1 M events, all tables, to the best of DuckDB: 2.00 x (≤ 2 x, aim 1 x): ok",
@@ -48,9 +44,6 @@ def test_each_measured_target_is_a_line_that_says_whether_it_holds() -> None:
 
 
 def test_every_case_is_in_a_group_and_every_target_is_of_cases() -> None:
-    from benchmarks.cases import GROUPS, all_cases, chosen
-    from benchmarks.targets import TARGETS
-
     names = [case.name for case in all_cases()]
     assert len(set(names)) == len(names)
     assert sorted(case.name for cases in chosen([], []).values() for case in cases) == sorted(names)
@@ -60,9 +53,6 @@ def test_every_case_is_in_a_group_and_every_target_is_of_cases() -> None:
 
 
 def test_the_page_keeps_what_was_written_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import page
-    from benchmarks.results import Result
-
     written = tmp_path / "performance.md"
     written.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     monkeypatch.setattr(page, "PAGE", written)
@@ -81,9 +71,5 @@ def test_the_page_keeps_what_was_written_by_hand(tmp_path: Path, monkeypatch: py
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    from benchmarks import page
-    from benchmarks.__main__ import MEASURED
-    from benchmarks.results import load
-
     results = load(MEASURED)
     assert page.generated(results) in page.PAGE.read_text()
