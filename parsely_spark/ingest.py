@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError
+from parsely_spark.small_work import MOST_MERGED_AT_ONCE
 from parsely_spark.sources.kinesis.sentences import errors_of_reading
 from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
 from parsely_spark.sources.s3 import changed_since
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.write import Insertion
 
     _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
 
@@ -227,25 +229,24 @@ def _check_hours(parts: Sequence[_Counts], most: int) -> None:
 def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:
     """Insert the events of *lines* that are new; return how many those were, by path of the object."""
     events = lines.where(is_event()).where("_copy = 1")
-    inserted = insert_events(lake, events, says=says)
-    by_file = _inserted_by_file(lake, events, counts, inserted, says)
-    if sum(by_file.values()) != inserted:
+    are_few = sum(count["kept"] for count in counts.values()) <= MOST_MERGED_AT_ONCE
+    inserted = insert_events(lake, events, are_few=are_few, says=says)
+    by_file = _inserted_by_file(lake, events, counts, inserted)
+    if sum(by_file.values()) != inserted.rows:
         raise LakeError(
-            f"{lake.name_of(EVENTS.name)}: the commit inserted {inserted:,} events, but {sum(by_file.values()):,} of "
-            "the slice's are in it; please report this."
+            f"{lake.name_of(EVENTS.name)}: the commits inserted {inserted.rows:,} events, but "
+            f"{sum(by_file.values()):,} of the slice's are in them; please report this."
         )
     return Counter(by_file)
 
 
-def _inserted_by_file(
-    lake: Lake, events: DataFrame, counts: _Counts, inserted: int, says: Mapping[str, object]
-) -> dict[str, int]:
+def _inserted_by_file(lake: Lake, events: DataFrame, counts: _Counts, inserted: Insertion) -> dict[str, int]:
     """How many events of each object were new, by its path."""
-    if inserted == 0:
+    if inserted.rows == 0:
         return {}
-    if inserted == sum(count["kept"] for count in counts.values()):
+    if inserted.rows == sum(count["kept"] for count in counts.values()):
         return {path: count["kept"] for path, count in counts.items()}
-    came_in = inserted_since(lake, EVENTS.name, says=says).select(*EVENT_KEY)
+    came_in = inserted_since(lake, EVENTS.name, inserted.commits).select(*EVENT_KEY)
     rows = events.select(*EVENT_KEY, "source").join(came_in, list(EVENT_KEY)).groupBy("source").count().collect()
     return {row["source"]: row["count"] for row in rows}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Measured on 2 cores: all tables took 43 s with generated code and 32 s without for 1,000 new events; for 20,000, the
 # folds 46 s and 36 s, while to read and insert them took the same time. Where code begins to pay was not measured.
 MOST_FOLDED_EVENTS = 50_000
+MOST_MERGED_AT_ONCE = 50_000  # events, also where a merge for new hours alone would not shuffle them; chosen
 MOST_READ_BYTES, MOST_READ_GZ_BYTES = 40 * 2**20, 2 * 2**20  # of about 10,000 lines, and of files with them
 MOST_LISTED_FILES = 10_000  # whose names are looked for in the ledger
 # New rows meet stored ones. Where millions of events are stored, those may be many.

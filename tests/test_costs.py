@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from costs import Cost, cost_of_block
+from lakes import rows_of
 from pyspark.sql import functions as F
 
+from parsely_spark import ingest
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
@@ -36,14 +38,24 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs(
     bucket: Path, spark: SparkSession, empty_lake: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Lake, dict[str, Cost]]:
-    """A first load of all hours but the last, an hour on top of it, a run that finds nothing; ``sessions`` alone."""
+    """A first load of all hours but the last, an hour on top of it, a run that finds nothing; ``sessions`` alone.
+
+    Then a copy of the first lake, and the hour on top as if it were a large one.
+    """
     folder = tmp_path_factory.mktemp("costs") / "lake"
     shutil.copytree(empty_lake, folder)
     lake, costs = Lake(spark, str(folder)), dict[str, Cost]()
     hours = sorted(str(path.relative_to(bucket / "events")) for path in bucket.glob("events/*/*/*/*"))
+    other = Lake(spark, f"{folder} of large hours")
     for name, end in {"first": hours[-1], "hour": None, "nothing": None}.items():
         with cost_of_block(spark) as costs[name]:
             run_batch(lake, [str(bucket)], QUIET, Limits(end=end, tables=("sessions",)))
+        if name == "first":
+            shutil.copytree(folder, other.place)
+    with pytest.MonkeyPatch.context() as large, cost_of_block(spark) as costs["large hour"]:
+        large.setattr(ingest, "MOST_MERGED_AT_ONCE", 0)
+        run_batch(other, [str(bucket)], QUIET, Limits(tables=("sessions",)))
+    assert rows_of(other, "events") == rows_of(lake, "events")
     return lake, costs
 
 
@@ -55,10 +67,12 @@ def test_a_run_takes_few_jobs(runs: tuple[Lake, dict[str, Cost]], run: str, most
 
 def test_the_lines_cross_a_shuffle_once(runs: tuple[Lake, dict[str, Cost]]) -> None:
     """What deduplicates them also gathers them for the write; what else is shuffled is narrow."""
-    widest, *others = runs[1]["first"].shuffles
-    assert max(others) < widest / 4
-    assert sum(others) < widest / 2
-    assert 500 < widest / EVENTS * HOURS / (HOURS - 1) < 1_200  # bytes an event, of 3,900 of JSON
+    # By its part of the widest shuffle: of a large hour, the next one is that of sessions into those that there are.
+    for run, hours, most in (("first", HOURS - 1, 1 / 4), ("large hour", 1, 1 / 2)):
+        widest, *others = runs[1][run].shuffles
+        assert 500 < widest / EVENTS * HOURS / hours < 1_200, run  # bytes an event, of 3,900 of JSON
+        assert max(others) < widest * most, run
+    assert sum(runs[1]["first"].shuffles) < 1.5 * max(runs[1]["first"].shuffles)
 
 
 def test_a_run_writes_one_file_for_each_hour_that_it_has_new_events_of(runs: tuple[Lake, dict[str, Cost]]) -> None:

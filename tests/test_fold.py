@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import md5
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from parsely_spark.transforms.measures import Sketch
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+insert = partial(insert_events, are_few=False)  # a merge for new hours and one for those that have events
 SOAK = int(os.environ.get("PARSELY_SPARK_SOAK", "1"))
 NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
 
@@ -123,7 +125,7 @@ def test_what_counts_as_read_follows_the_settings(spark: SparkSession) -> None:
 
 def test_folding_twice_counts_once(spark: SparkSession, lake: Lake) -> None:
     """A second fold at the same version of events touches nothing."""
-    insert_events(lake, events(spark, {}, {"at": 9}), says={"run_id": "1"})
+    insert(lake, events(spark, {}, {"at": 9}), says={"run_id": "1"})
     assert fold_new_events(lake, SESSIONS, run_id="1") == 1
     version = version_of(lake, "sessions")
     assert fold_new_events(lake, SESSIONS, run_id="2") == 0
@@ -137,7 +139,7 @@ def test_a_run_that_believes_nothing_was_folded_cannot_fold_again(
 ) -> None:
     """The commit itself refuses: even a writer that misses the progress of another adds nothing."""
     for number in range(rounds):
-        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
+        insert(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
         before = state_of(lake, "sessions")
         fold_new_events(lake, SESSIONS, run_id="1")
     answers = iter([before])  # what it was before the other writer; the truth from then on
@@ -152,7 +154,7 @@ def test_a_table_that_was_made_again_meanwhile_gets_nothing_twice(
 ) -> None:
     """A fold that began before the rebuild is refused, and a rebuild can be repeated."""
     for number in range(2):
-        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
+        insert(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
         before = state_of(lake, "sessions") if number else None
         fold_new_events(lake, SESSIONS, run_id="1")
     lake.delta("sessions").delete()
@@ -169,7 +171,7 @@ def test_a_table_that_is_made_again_has_no_other_rows_whatever_the_session_overw
     spark: SparkSession, lake: Lake
 ) -> None:
     """Sessions that overwrite only the partitions that are written keep stale rows in all others."""
-    insert_events(lake, events(spark, {}), says={"run_id": "1"})
+    insert(lake, events(spark, {}), says={"run_id": "1"})
     fold_new_events(lake, SESSIONS, run_id="1")
     stale = lake.read("sessions").withColumns({"session_key": F.lit("stale"), "hour": F.lit(3)})
     stale.write.format("delta").mode("append").saveAsTable(lake.name_of("sessions"))
@@ -222,7 +224,7 @@ def test_a_silence_that_a_late_event_breaks_was_none(spark: SparkSession, lake: 
     at = [0, 30, 60, 91]  # minutes; the last is a minute too late
     for number in order:
         one = IDLE | {"event_id": f"e{number}", "at": at[number] * 60}
-        insert_events(lake, events(spark, one), says={"run_id": str(number)})
+        insert(lake, events(spark, one), says={"run_id": str(number)})
         fold_new_events(lake, SESSIONS, run_id=str(number))
     assert minutes(lake) == [(0, 60, 3), (91, 91, 1)]
     (first, _) = lake.read("sessions").orderBy("started_at").collect()
@@ -237,10 +239,10 @@ def test_idle_sessions_of_others_and_far_away_stay_as_they_are(spark: SparkSessi
     """One merge: a long run grows at its end, another visitor's and another day's are not touched."""
     run = [IDLE | {"event_id": f"r{number}", "at": number * 1800} for number in range(100)]
     others = [IDLE | {"event_id": "o", "visitor_site_id": "w"}, IDLE | {"event_id": "d", "at": -86400}]
-    insert_events(lake, events(spark, *run, *others, {"event_id": "tracked"}), says={"run_id": "1"})
+    insert(lake, events(spark, *run, *others, {"event_id": "tracked"}), says={"run_id": "1"})
     fold_new_events(lake, SESSIONS, run_id="1")
     late = [IDLE | {"event_id": "late", "at": 100 * 1800}, {"event_id": "tracked too"}]
-    insert_events(lake, events(spark, *late), says={"run_id": "2"})
+    insert(lake, events(spark, *late), says={"run_id": "2"})
     assert fold_new_events(lake, SESSIONS, run_id="2") == 2
     assert minutes(lake) == [(-1440, -1440, 1), (0, 0, 1), (0, 3000, 101)]
 
@@ -282,16 +284,16 @@ def test_nobody_has_no_session(spark: SparkSession, lake: Lake) -> None:
     """Ids that stand for many people are in events alone, however their sessions are named."""
     nobody = [None, "", "OPTOUT", "00000000-0000-0000-0000-000000000000"]
     rows = [fields | {"visitor_site_id": visitor} for visitor in nobody for fields in ({}, IDLE)]
-    insert_events(lake, events(spark, *rows), says={"run_id": "1"})
+    insert(lake, events(spark, *rows), says={"run_id": "1"})
     assert fold_new_events(lake, SESSIONS, run_id="1") == 0
 
 
 def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: Lake) -> None:
     """A late first pageview becomes the entry; sums, ends and derived columns follow."""
     late = {"event_id": "late", "at": -60, "url_clean": "http://a.example/first", "ua_os": "Linux"}
-    insert_events(lake, events(spark, {"at": 10, "url_clean": "http://a.example/second"}), says={"run_id": "1"})
+    insert(lake, events(spark, {"at": 10, "url_clean": "http://a.example/second"}), says={"run_id": "1"})
     fold_new_events(lake, SESSIONS, run_id="1")
-    insert_events(lake, events(spark, late), says={"run_id": "2"})
+    insert(lake, events(spark, late), says={"run_id": "2"})
     assert fold_new_events(lake, SESSIONS, run_id="2") == 1
     row = lake.read("sessions").first()
     assert (row["entry_url"], row["exit_url"]) == ("http://a.example/first", "http://a.example/second")
@@ -301,12 +303,12 @@ def test_a_merge_of_new_events_updates_the_session(spark: SparkSession, lake: La
 def test_upkeep_between_two_folds_changes_nothing(spark: SparkSession, lake: Lake) -> None:
     """OPTIMIZE rewrites files of both tables; it is no new event and hides no progress."""
     for number in range(2):
-        insert_events(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
+        insert(lake, events(spark, {"event_id": f"e{number}", "at": number}), says={"run_id": "1"})
         fold_new_events(lake, SESSIONS, run_id="1")
     for table in ("events", "sessions"):
         lake.delta(table).optimize().executeCompaction()
     assert fold_new_events(lake, SESSIONS, run_id="2") == 0
-    insert_events(lake, events(spark, {"event_id": "e2", "at": 2}), says={"run_id": "3"})
+    insert(lake, events(spark, {"event_id": "e2", "at": 2}), says={"run_id": "3"})
     fold_new_events(lake, SESSIONS, run_id="3")
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [3]
 
@@ -321,9 +323,9 @@ def test_rows_without_a_trace_of_what_they_hold_are_an_error(spark: SparkSession
 
 def test_an_event_that_is_there_is_not_inserted_again(spark: SparkSession, lake: Lake) -> None:
     """Insert-only merge: the copy that came first stays, and nothing is committed for the second."""
-    insert_events(lake, events(spark, {"url": "first"}), says={"run_id": "1"})
+    insert(lake, events(spark, {"url": "first"}), says={"run_id": "1"})
     version = version_of(lake, "events")
-    assert insert_events(lake, events(spark, {"url": "second"}), says={"run_id": "2"}) == 0
+    assert insert(lake, events(spark, {"url": "second"}), says={"run_id": "2"}).rows == 0
     assert [row["url"] for row in lake.read("events").collect()] == ["first"]
     assert version_of(lake, "events") == version
 

@@ -17,7 +17,7 @@ from oracle import read_lines, sessions, unique_events
 from oracle_tables import as_text, tables
 from worlds import IN_DOUBT, RUNS, Happening, worlds_of
 
-from parsely_spark import small_work
+from parsely_spark import ingest, small_work
 from parsely_spark.pipelines.batch import run_batch
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
@@ -69,6 +69,7 @@ def test_any_split_order_and_repetition_ends_in_the_tables_of_one_run_and_of_the
         with pytest.MonkeyPatch.context() as patch:
             if number % 2:  # each second one as if the lake was large
                 patch.setattr(small_work, "MOST_MET_BYTES", -1)
+                patch.setattr(ingest, "MOST_MERGED_AT_ONCE", 0)
             summaries.append(run_batch(parts, [str(bucket)], QUIET))
     at_once = run_batch(whole, [str(bucket) for bucket in buckets], QUIET)
     # then

@@ -46,6 +46,7 @@ RUN = "run_id"  # what every commit of ours says of itself
 
 _METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
+_GATHERS = "spark.databricks.delta.merge.repartitionBeforeWrite.enabled"
 
 # What Delta says when another writer was quicker. It has changed nothing then.
 _CONFLICTS = (
@@ -142,9 +143,15 @@ def _write_once(
 
 
 @contextmanager
-def merging(lake: Lake, *, says: Mapping[str, object], work: Work | None = None) -> Iterator[None]:
-    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*."""
-    settings = {_METADATA: json.dumps(dict(says))}
+def merging(
+    lake: Lake, *, says: Mapping[str, object], work: Work | None = None, as_they_lie: bool = False
+) -> Iterator[None]:
+    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*.
+
+    Its rows are gathered by partition before they are written, which is a second shuffle of them, unless they are to
+    be written *as_they_lie*, by the tasks that have them.
+    """
+    settings = {_METADATA: json.dumps(dict(says))} | ({_GATHERS: "false"} if as_they_lie else {})
     if work is not None:
         settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
     for key, value in settings.items():

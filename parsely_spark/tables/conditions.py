@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pyspark.sql import Column, DataFrame
 
 
@@ -17,18 +19,25 @@ def same(names: tuple[str, ...]) -> Column:
     return reduce(and_, (F.col(f"t.{name}").eqNullSafe(F.col(f"s.{name}")) for name in names))
 
 
-def in_cells(rows: DataFrame, cell: tuple[str, ...]) -> Column:
+def in_cells(rows: DataFrame, names: tuple[str, ...]) -> Column:
     """A condition on the target with the cells of *rows* as literals, by which Delta reads and locks only those."""
-    if not cell:
-        return F.lit(True)
-    *outer, inner = cell
-    values: dict[tuple[object, ...], list[object]] = {}
-    for row in rows.select(*cell).distinct().collect():
-        *path, value = row
+    return within(cells_of(rows, names), names) if names else F.lit(True)
+
+
+def cells_of(rows: DataFrame, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
+    """The values that *rows* have in the columns *names*."""
+    return {tuple(row) for row in rows.select(*names).distinct().collect()}
+
+
+def within(cells: Collection[tuple[Any, ...]], names: tuple[str, ...], *, of: str = "t") -> Column:
+    """Whether a row of *of* is in one of *cells*."""
+    *outer, inner = names
+    values: dict[tuple[object, ...], list[Any]] = {}
+    for *path, value in sorted(cells):
         values.setdefault(tuple(path), []).append(value)
     of_each = [
-        reduce(and_, (F.col(f"t.{name}") == F.lit(at) for name, at in zip(outer, path, strict=True)), F.lit(True))
-        & F.col(f"t.{inner}").isin(sorted(of))
-        for path, of in sorted(values.items())
+        reduce(and_, (F.col(f"{of}.{name}") == F.lit(at) for name, at in zip(outer, path, strict=True)), F.lit(True))
+        & F.col(f"{of}.{inner}").isin(inside)
+        for path, inside in values.items()
     ]
     return reduce(or_, of_each, F.lit(False))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyspark.sql import DataFrame
 
 from parsely_spark.tables.catalog import EVENTS, TABLES
 from parsely_spark.tables.commits import (
@@ -15,18 +19,19 @@ from parsely_spark.tables.commits import (
     version_of,
     version_that,
 )
-from parsely_spark.tables.conditions import in_cells, same
+from parsely_spark.tables.conditions import cells_of, same, within
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.transforms.dedupe import EVENT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column
 
     from parsely_spark.tables.catalog import Lake
 
 FIRST_LOAD = Work("first load", 1)
+_CELL = ("date", "hour")
 
 
 def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
@@ -45,46 +50,89 @@ def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
         list(threads.map(create, (name for name in TABLES if name not in left_alone)))
 
 
-def insert_events(lake: Lake, events: DataFrame, *, says: Mapping[str, object]) -> int:
-    """Add those of *events* that the table does not hold, and return how many they were.
+class Insertion(NamedTuple):
+    """What came into a table.
+
+    Attributes:
+        rows: how many.
+        commits: what each of the commits that brought them says of itself.
+    """
+
+    rows: int
+    commits: tuple[Mapping[str, object], ...]
+
+
+def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping[str, object]) -> Insertion:
+    """Add those of *events* that the table does not hold.
 
     Args:
         lake: where the tables are.
-        events: rows of ``events``, unique by (date, hour, apikey, event_id). They are read twice, so persist them.
-        says: what the commit tells of itself.
+        events: rows of ``events``, unique by (date, hour, apikey, event_id) and gathered by cell (date and hour). They
+            are read several times, so persist them.
+        are_few: whether a second merge would take longer than it saves.
+        says: what the commits tell of themselves.
     """
-    rows = events.select(*[column.name for column in EVENTS.columns])
+    rows = events.select(*[column.name for column in EVENTS.columns]).alias("s")
+    loaded = _load_first(lake, rows, says)
+    if loaded is not None:
+        return Insertion(loaded, (says,))
+    cells = cells_of(rows, _CELL)
+    filled = _filled(lake, cells)
+    # In a cell without events nothing is looked for, and its rows can be written as they lie; mostly those are nearly
+    # all. A cell that another writer fills meanwhile is merged into all the same.
+    parts = {"new": cells - filled, "old": filled}
+    if are_few and filled:
+        parts = {"all": cells}
+    inserted = {}
+    for name, some in parts.items():
+        if some:
+            part = rows if len(some) == len(cells) else rows.where(within(some, _CELL, of="s"))
+            condition, own = same(EVENT_KEY) & within(some, _CELL), {**says, "cells": name}
+            attempt = partial(_merge_new, lake, EVENTS.name, part, condition, says=own, as_they_lie=name == "new")
+            inserted[name] = until_nobody_was_quicker(lake, EVENTS.name, attempt)
+    commits = tuple({**says, "cells": name} for name, count in inserted.items() if count)
+    return Insertion(sum(inserted.values()), commits)
+
+
+def _load_first(lake: Lake, rows: DataFrame, says: Mapping[str, object]) -> int | None:
+    """Fill the table, and return with how many rows; None where somebody has."""
+    if version_of(lake, EVENTS.name):
+        return None
 
     def attempt() -> int | None:
-        if version_of(lake, EVENTS.name) == 0:
-            return append_once(lake, EVENTS.name, rows, work=FIRST_LOAD, says=says)
-        return _merge_new(lake, EVENTS.name, rows, key=EVENT_KEY, cell=("date", "hour"), says=says)
+        is_filled = version_of(lake, EVENTS.name) > 0
+        return -1 if is_filled else append_once(lake, EVENTS.name, rows, work=FIRST_LOAD, says=says)
 
-    return until_nobody_was_quicker(lake, EVENTS.name, attempt)
+    loaded = until_nobody_was_quicker(lake, EVENTS.name, attempt)
+    return loaded if loaded >= 0 else None
 
 
-def inserted_since(lake: Lake, table: str, *, says: Mapping[str, object]) -> DataFrame:
-    """The rows that came into *table* with the commit that *says* this, by its change feed."""
-    version = version_that(lake, table, says=says)
-    return changes(lake, table, version, version)
+def _filled(lake: Lake, cells: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """Those of *cells* that hold events."""
+    return cells_of(lake.read(EVENTS.name).alias("t").where(within(cells, _CELL)), _CELL)
+
+
+def inserted_since(lake: Lake, table: str, commits: Collection[Mapping[str, object]]) -> DataFrame:
+    """The rows that came into *table* with the *commits*, given by what they say, by its change feed."""
+    versions = [version_that(lake, table, says=says) for says in commits]
+    return reduce(DataFrame.unionByName, [changes(lake, table, version, version) for version in versions])
 
 
 def insert_rows(lake: Lake, table: str, rows: DataFrame, *, key: tuple[str, ...], says: Mapping[str, object]) -> int:
     """Add those *rows*, unique by *key*, that the small *table* does not hold; return how many they were."""
-    return until_nobody_was_quicker(lake, table, lambda: _merge_new(lake, table, rows, key=key, cell=(), says=says))
+    return until_nobody_was_quicker(lake, table, lambda: _merge_new(lake, table, rows, same(key), says=says))
 
 
 def _merge_new(
     lake: Lake,
     table: str,
     rows: DataFrame,
+    condition: Column,
     *,
-    key: tuple[str, ...],
-    cell: tuple[str, ...],
     says: Mapping[str, object],
+    as_they_lie: bool = False,
 ) -> int:
-    condition = same(key) & in_cells(rows, cell)
     merge = lake.delta(table).alias("t").merge(rows.alias("s"), condition)
-    with merging(lake, says=says):
+    with merging(lake, says=says, as_they_lie=as_they_lie):
         counts = merge.whenNotMatchedInsertAll().execute().collect()
     return int(counts[0]["num_inserted_rows"]) if counts else 0
