@@ -182,9 +182,7 @@ class BatchSettings(TablesSettings, SummarySettings):
         if self.begin and self.end and self.begin >= self.end:
             raise SettingsError(f"from={self.from_!r} is not before until={self.until!r}; no hour lies between them.")
         if (self.begin or self.end) and (file := next(filter(is_csv, self.source), None)):
-            raise SettingsError(
-                f"from or until given with source={file!r}, which lies in no folder of an hour; leave one of them out."
-            )
+            raise SettingsError(f"from or until given with source={file!r}, which has no hours; leave one of them out.")
         for source in self.source if self.lake else ():
             # Raw events at <lake>/events would lie in the table `events`, whose upkeep deletes what is not its own.
             if is_within(f"{source}/events", f"{self.lake}/events"):

@@ -131,12 +131,18 @@ RECORDS: dict[str, tuple[bytes, dict[str, Any] | str]] = {
     "only a quote": (b'"""",,,,,,', {"metadata_title": '"'}),
     "quotes, commas and ends": (b'""",\n"",""",,,,,,', {"metadata_title": '",\n","'}),
     "lines within": (b'"a\r\nb\n\n,c",,,,,,', {"metadata_title": "a\r\nb\n\n,c"}),
-    "a line that is a record": (b'"x\na,e,1768392000000,v,,,,,,,\n",,,,,,', {"metadata_title": "x\na,e,1768392000000,v,,,,,,,\n"}),
+    "a line that is a record": (
+        b'"x\na,e,1768392000000,v,,,,,,,\n",,,,,,',
+        {"metadata_title": "x\na,e,1768392000000,v,,,,,,,\n"},
+    ),
     "backslashes": (b'"\\q\\b\\\\",,,,,,\\', {"metadata_title": "\\q\\b\\\\", "_rescued": {"Mood": "\\"}}),
     "a backslash at the end": (b'"a\\",,,,,,', {"metadata_title": "a\\"}),
     "the last cell in quotes": (b',,,,,,"a,""b"', {"_rescued": {"Mood": 'a,"b'}}),
     "apostrophes": (b"'a',,,,,,", {"metadata_title": "'a'"}),
-    "white space": (b'" a ", 3 , true , 1.5 ,,,', {"metadata_title": " a ", "session_id": 3, "display": True, "ip_lat": 1.5}),
+    "white space": (
+        b'" a ", 3 , true , 1.5 ,,,',
+        {"metadata_title": " a ", "session_id": 3, "display": True, "ip_lat": 1.5},
+    ),
     "two quotes in bare cells": (b'a"b,,,,,,c"d', RAW),
     "a letter before the quote": (b'a"b",,,,,,', RAW),
     "a letter behind the quote": (b'"b"a,,,,,,', RAW),
@@ -176,7 +182,10 @@ RECORDS: dict[str, tuple[bytes, dict[str, Any] | str]] = {
     "two lists": (b',,,,"[""a""],[""b""]",,', {"_rescued": {"metadata_tags": '["a"],["b"]'}}),
     "a list of Python's": (b",,,,['a'],,", {"metadata_tags": ["a"]}),
     "a list of lists": (b',,,,"[[1], {""a"": 2}]",,', {"metadata_tags": ["[1]", '{"a":2}']}),
-    "a list with a number of 2,000 digits": (b",,,,[%s],," % (b"1" * 2000), {"_rescued": {"metadata_tags": f"[{'1' * 2000}]"}}),
+    "a list with a number of 2,000 digits": (
+        b",,,,[%s],," % (b"1" * 2000),
+        {"_rescued": {"metadata_tags": f"[{'1' * 2000}]"}},
+    ),
     "a list of 2,000 levels": (
         b",,,,%s%s,," % (b"[" * 2000, b"]" * 2000),
         {"_rescued": {"metadata_tags": "[" * 2000 + "]" * 2000}},
@@ -427,8 +436,8 @@ def test_in_a_folder_of_tables_each_has_to_be_named(spark: SparkSession, tmp_pat
     with pytest.raises(SourceError) as told:
         list_files(spark, [f"file:{tmp_path}/a.csv"])
     assert str(told.value) == (
-        f"file:{tmp_path}/a.csv: of its 1 objects, such as file:{tmp_path}/a.csv/part.csv, none is one of the *.gz below "
-        "YYYY/MM/DD/HH folders; give the `events/` prefix or the bucket above it, or a CSV file by its own name."
+        f"file:{tmp_path}/a.csv: of its 1 objects, such as file:{tmp_path}/a.csv/part.csv, none is one of the *.gz "
+        "below YYYY/MM/DD/HH folders; give the `events/` prefix or the bucket above it, or a CSV file by its own name."
     )
 
 
@@ -456,5 +465,7 @@ def test_another_file_is_none(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("hours", [{"from_": "2026-01-14"}, {"until": "2026-01-14T06"}])
 def test_hours_are_of_folders_and_not_of_a_csv_file(hours: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match=r"given with source='s3a://x/sample\.csv', which lies in no folder of an"):
+    with pytest.raises(
+        SettingsError, match=r"given with source='s3a://x/sample\.csv', which has no hours; leave one of"
+    ):
         BatchSettings(source=("s3a://x/events", "s3a://x/sample.csv"), lake="lake", **hours)

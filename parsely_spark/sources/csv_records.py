@@ -3,9 +3,9 @@
 Each record is handed on as the line of JSON that says the same, so that one parse judges the events of every door.
 What is no record of the header is handed on as it stands, and the parse refuses it.
 
-The text is cut here, by RFC 4180, which is what Parse.ly's own ``samples.py`` writes: quotes are doubled, a cell that holds
-a comma, a quote or the end of a line is quoted, and nothing is for an absent value. Spark's own reader guesses at
-a quote out of place, puts a sign of its own where bytes are not UTF-8, and says neither.
+The text is cut here, by RFC 4180, which is what ``samples.py`` of Parse.ly's ``parsely_raw_data`` writes: a cell that
+holds a comma, a quote or the end of a line is quoted, its quotes are doubled, and an absent value is nothing. Spark's
+own reader guesses at a quote out of place, puts a sign of its own where bytes are not UTF-8, and says neither.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _header(line: bytes, quotes: int) -> _Header:
     if "" in names:
         raise ValueError(f"column {names.index('') + 1} of its header has no name; name it or leave it out")
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"its header has the column {twice[0]!r} more than once; leave one of them")
+        raise ValueError(f"its header has the column {twice[0][:80]!r} more than once; leave one of them")
     if quotes % 2:
         raise ValueError(
             "a quote in it is not closed, as where a file was cut off or a quote inside a text is not doubled; put a "
@@ -164,11 +164,11 @@ def _json_lines(records: DataFrame, header: _Header) -> DataFrame:
 
 
 def _token(part: Column, number: Column) -> Column:
-    """What stands between two quotes, so that all tokens in a row are the cells with a quote between two of them.
+    r"""What stands between two quotes, so that all tokens in a row are the cells with a quote between two of them.
 
-    The odd parts stand in quotes. Of the others, one without a letter between two of them is half of a doubled quote,
-    and all else has to be commas and unquoted cells: a comma comes before and after each quoted cell. A quote that
-    belongs to a cell is \\q meanwhile, and a backslash \\b.
+    The parts of odd numbers stand in quotes. Of the others, one of no letters, unless it begins or ends the record, is
+    the middle of a doubled quote; any other is commas and unquoted cells, with a comma towards each quoted one. A quote
+    that belongs to a cell is \q meanwhile, and a backslash \b.
 
     Returns:
         The token; null where a quote is out of place.
@@ -228,7 +228,7 @@ def _object(cell: Column) -> Column:
 
 
 def _is_json(cell: Column) -> Column:
-    """Whether the parse will read the cell as one value where it stands bare: in Python's quotes it would not."""
+    """Whether the parse reads the cell as one value where it stands bare, which it does not in Python's quotes."""
     inside = F.concat(F.lit('{"value":'), cell, F.lit("}"))
     read = F.from_json(inside, f"value string, {CORRUPT} string", JSON_OPTIONS)
     return is_one_value(cell) & read[CORRUPT].isNull()

@@ -108,4 +108,3 @@ def _said_sizes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, int]
     last = F.substring("content", -4, 4).alias("last")
     rows = objects.load([literally(file.path) for file in files]).select("path", last).collect()
     return {row["path"]: int.from_bytes(row["last"], "little") for row in rows}
-
