@@ -75,7 +75,7 @@ def test_a_sample_of_500_ends_in_the_tables_of_its_lines_of_json(
     spark: SparkSession, lake: Lake, empty_lake: Path, tmp_path: Path
 ) -> None:
     # given: events as lines, without the empty texts that a table cannot tell from nothing; and as a table
-    generate(tmp_path / "made", events=500, hours=6, seed=5)
+    generate(tmp_path / "made", events=500, hours=2, seed=5)
     chunks = sorted((tmp_path / "made").rglob("*.gz"))
     made = [json.loads(line) for chunk in chunks for line in gzip.decompress(chunk.read_bytes()).splitlines()]
     events = [{name: value for name, value in one.items() if value != ""} for one in made][:500]
