@@ -15,6 +15,7 @@ from parsely_spark.errors import SettingsError
 _SCHEMES = ("", "file", "s3", "s3a", "s3n", "hdfs", "abfss", "gs", "dbfs")
 _DAY = re.compile(r"/\d{4}/\d{2}/\d{2}(/|$)")
 _TOWARDS_A_DAY = re.compile(r"events|\d{4}|\d{2}")
+_CSV = re.compile(r"[^/]\.csv(\.gz)?$", re.IGNORECASE)
 
 
 def scheme_of(uri: str) -> str:
@@ -113,6 +114,11 @@ def check_new_bucket(where: str, path: str) -> None:
         raise SettingsError(f"{where}={path!r} has raw events in it already; name a new folder or delete it.")
 
 
+def is_csv(uri: str) -> bool:
+    """Whether *uri* is, by its name, a file of comma-separated values."""
+    return _CSV.search(uri) is not None
+
+
 def check_raw_events(where: str, uri: str) -> None:
     """Refuse a local *uri* under which there are no raw events."""
     check_uri(where, uri)
@@ -123,7 +129,9 @@ def check_raw_events(where: str, uri: str) -> None:
     if not os.path.exists(path):
         raise SettingsError(f"{where}={uri!r} does not exist; {way_out}.")
     if not path.is_dir():
-        raise SettingsError(f"{where}={uri!r} is a file; {way_out}.")
+        if is_csv(uri):
+            return
+        raise SettingsError(f"{where}={uri!r} is a file and no *.csv; {way_out}.")
     try:
         has_days = _has_days(path.absolute())
     except OSError as error:

@@ -21,6 +21,7 @@ from parsely_spark.places import (
     check_local_folder,
     check_new_bucket,
     check_raw_events,
+    is_csv,
     is_within,
 )
 from parsely_spark.reporting import DepthSettings, ReportingSettings
@@ -141,7 +142,8 @@ class BatchSettings(TablesSettings, SummarySettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
-        "the events/ prefix of the raw events or the bucket above it: a local path, s3a:// or s3://; repeatable",
+        "the events/ prefix of the raw events or the bucket above it, or a *.csv file such as Parse.ly's sample: a "
+        "local path, s3a:// or s3://; repeatable",
         metavar="URI",
         example=("s3a://parsely-dw-example-com/events",),
         check=check_raw_events,
@@ -179,6 +181,8 @@ class BatchSettings(TablesSettings, SummarySettings):
         super().__post_init__()
         if self.begin and self.end and self.begin >= self.end:
             raise SettingsError(f"from={self.from_!r} is not before until={self.until!r}; no hour lies between them.")
+        if (self.begin or self.end) and (file := next(filter(is_csv, self.source), None)):
+            raise SettingsError(f"from or until given with source={file!r}, which has no hours; leave one of them out.")
         for source in self.source if self.lake else ():
             # Raw events at <lake>/events would lie in the table `events`, whose upkeep deletes what is not its own.
             if is_within(f"{source}/events", f"{self.lake}/events"):

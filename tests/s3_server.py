@@ -174,20 +174,16 @@ def refusing() -> Iterator[str]:
         server.server_close()
 
 
-class _SlowCommits(BaseHTTPRequestHandler):
-    """Hands requests on to another server, commits of Delta half a second later, or when another comes to the same."""
+class _HandsOn(BaseHTTPRequestHandler):
+    """Hands requests on to another server."""
 
     protocol_version = "HTTP/1.1"
     server_url: str
-    meeting: str
-    met: threading.Barrier
 
     def _hand_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.command == "PUT" and self.path.split("?")[0].endswith(self.meeting):
-            self.met.wait()
-        elif self.command == "PUT" and "/_delta_log/" in self.path:
-            time.sleep(0.5)
+        if not self._lets_through():
+            return
         connection = http.client.HTTPConnection(self.server_url.removeprefix("http://"))
         connection.request(self.command, self.path, body, dict(self.headers.items()))
         answer = connection.getresponse()
@@ -202,10 +198,39 @@ class _SlowCommits(BaseHTTPRequestHandler):
         self.wfile.write(content)
         connection.close()
 
+    def _lets_through(self) -> bool:
+        """Whether the request is handed on; else it is answered by now."""
+        return True
+
     do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _hand_on
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def _in_front(handler: type[_HandsOn], **attributes: object) -> Iterator[str]:
+    """The URL of a server of *handler* with these *attributes*."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), attributes)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class _SlowCommits(_HandsOn):
+    """Commits of Delta go on half a second later, or when another comes to the same."""
+
+    meeting: str
+    met: threading.Barrier
+
+    def _lets_through(self) -> bool:
+        if self.command == "PUT" and self.path.split("?")[0].endswith(self.meeting):
+            self.met.wait()
+        elif self.command == "PUT" and "/_delta_log/" in self.path:
+            time.sleep(0.5)
+        return True
 
 
 @contextmanager
@@ -214,12 +239,29 @@ def slow_commits(url: str, meeting: str) -> Iterator[str]:
 
     Two writers of the object *meeting* wait for each other: each has seen then that the other has not written it.
     """
-    handler = type(
-        "Handler", (_SlowCommits,), {"server_url": url, "meeting": meeting, "met": threading.Barrier(2, timeout=60)}
-    )
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with _in_front(_SlowCommits, server_url=url, meeting=meeting, met=threading.Barrier(2, timeout=60)) as in_front:
+        yield in_front
+
+
+class _NoKeys(_HandsOn):
+    """Requests to one bucket must not be signed, those to others have to be."""
+
+    bucket: str
+
+    def _lets_through(self) -> bool:
+        is_of_bucket = self.path.split("?")[0].strip("/").split("/")[0] == self.bucket
+        if is_of_bucket != ("Authorization" in self.headers):
+            return True
+        body = b"" if self.command == "HEAD" else b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return False
+
+
+@contextmanager
+def no_keys(url: str, bucket: str) -> Iterator[str]:
+    """The server at *url*, where *bucket* is read by requests without a signature only, and the rest by signed ones."""
+    with _in_front(_NoKeys, server_url=url, bucket=bucket) as in_front:
+        yield in_front

@@ -51,7 +51,7 @@ WRONG = {
     "name a folder, which may be new.",
     f"batch --source gone {LAKE}": "--source='gone' does not exist; "
     "give the events/ prefix of the raw events or the folder above it.",
-    f"batch --source raw --source file {LAKE}": "--source='file' is a file; "
+    f"batch --source raw --source file {LAKE}": "--source='file' is a file and no *.csv; "
     "give the events/ prefix of the raw events or the folder above it.",
     f"batch --source empty {LAKE}": "--source='empty' has no YYYY/MM/DD folders; "
     "give the events/ prefix of the raw events or the folder above it.",

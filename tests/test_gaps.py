@@ -105,7 +105,7 @@ def test_a_bucket_is_one_source_whatever_it_is_called(name: str) -> None:
     assert not still_open(listed("13T09:00", A), listed("20:00", name))
 
 
-@pytest.mark.parametrize("part", ["/2026", "/2026/01/", "/2026/01/14", "/2026/01/14/11"])
+@pytest.mark.parametrize("part", ["/2026", "/2026/01/", "/2026/01/14", "/2026/01/14/11", "/a.csv"])
 def test_a_part_of_a_source_is_none(part: str) -> None:
     assert still_open(listed("20:00", A + part))
     assert not still_open(listed("20:00", A + part), listed("20:00", A))

@@ -314,7 +314,7 @@ def test_a_lake_may_be_new(here: Path, lake: str):
     ("source", "found"),
     [
         ("gone", "does not exist"),
-        ("file", "is a file"),
+        ("file", "is a file and no *.csv"),
         ("file/below", "does not exist"),
         ("empty", "has no YYYY/MM/DD folders"),
         ("months/events", "has no YYYY/MM/DD folders"),

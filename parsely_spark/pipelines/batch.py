@@ -88,12 +88,12 @@ def run_batch(lake: Lake, sources: Sequence[str], progress: Progress, limits: Li
 
     Args:
         lake: where the tables are; missing ones are created.
-        sources: URIs of the `events/` prefix of raw events or of the bucket above it.
+        sources: URIs of the `events/` prefix of raw events, of the bucket above it, or of a file of CSV.
         progress: is told what goes on.
         limits: which objects, and how many at once.
 
     Returns:
-        The counts of the run. An object that is no whole gzip file is named in them and left out.
+        The counts of the run. An object that is no whole gzip file, or no CSV, is named in them and left out.
 
     Raises:
         SourceError: if the raw events cannot be listed or read.

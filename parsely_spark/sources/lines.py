@@ -14,17 +14,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from parsely_spark.jvm import count_bytes
-from parsely_spark.places import literally
+from parsely_spark.places import is_csv, literally
+from parsely_spark.sources.csv_records import read_records
+from parsely_spark.sources.text import LONGEST_LINE_BYTES, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pyspark.sql import Column, SparkSession
+    from pyspark.sql import SparkSession
 
     from parsely_spark.sources.s3 import RawFile
 
-# Kinesis takes no record of more than 10 MiB, and Spark's JSON parser no text of more than 20 million signs.
-LONGEST_LINE_BYTES = 16 * 2**20
 # About 4 MB of gzip are 20,000 events, 70 MB of JSON and 15 MB of Parquet.
 BYTES_PER_TASK = 16 * 2**20
 _LARGE_BYTES = 64 * 2**20  # more work than one task should do alone
@@ -44,15 +44,27 @@ def read_lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
     Returns:
         ``value`` (string, the line's bytes as they are, without the newline), ``source`` (string, the file) and
         ``bytes`` (int, with the newline). Lines end at newlines only: a bare carriage return is white space to JSON.
-        The lines of a large file are spread over several tasks.
+        The lines of a large file are spread over several tasks. A record of a CSV file is a line of JSON.
+
+    Raises:
+        BrokenFileError: if a file of CSV is none.
     """
     large = [file for file in files if file.size_bytes > _LARGE_BYTES]
     small = [file for file in files if file.size_bytes <= _LARGE_BYTES]
-    parts = [_text(spark, small)] if small else []
+    parts = [_lines(spark, small)] if small else []
     if large:
         tasks = sum(file.size_bytes for file in large) // BYTES_PER_TASK
         # By hash: Spark would have to sort them all to be able to hand them out in turn a second time.
-        parts.append(_text(spark, large).repartition(tasks, F.xxhash64("value")))
+        parts.append(_lines(spark, large).repartition(tasks, F.xxhash64("value")))
+    return reduce(DataFrame.union, parts)
+
+
+def _lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
+    of_json = [file for file in files if not is_csv(file.path)]
+    of_csv = [file for file in files if is_csv(file.path)]
+    parts = [read_text(spark, of_json).select("value", "source", "bytes")] if of_json else []
+    if of_csv:
+        parts.append(read_records(spark, of_csv))
     return reduce(DataFrame.union, parts)
 
 
@@ -69,7 +81,8 @@ def hold_longer_lines(spark: SparkSession, files: Sequence[RawFile], read: Mappi
         files: what was read.
         read: the sum of ``bytes`` by path.
     """
-    able = [file for file in files if file.size_bytes * _DENSEST >= LONGEST_LINE_BYTES]
+    plain = [file for file in files if not file.path.endswith(".gz")]
+    able = [file for file in files if file.path.endswith(".gz") and file.size_bytes * _DENSEST >= LONGEST_LINE_BYTES]
     said = _said_sizes(spark, [file for file in able if file.size_bytes <= _LARGE_BYTES])
 
     def is_clear(file: RawFile) -> bool:
@@ -82,7 +95,9 @@ def hold_longer_lines(spark: SparkSession, files: Sequence[RawFile], read: Mappi
 
     unclear = [file for file in able if not is_clear(file)]
     with ThreadPoolExecutor(_COUNTED_AT_ONCE) as threads:
-        return [file for file, longer in zip(unclear, threads.map(holds, unclear), strict=True) if longer]
+        found = [file for file, longer in zip(unclear, threads.map(holds, unclear), strict=True) if longer]
+    # What is missing is the header, too, but that is shorter than a long line.
+    return found + [file for file in plain if file.size_bytes - read.get(file.path, 0) >= LONGEST_LINE_BYTES]
 
 
 def _said_sizes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, int]:
@@ -93,15 +108,3 @@ def _said_sizes(spark: SparkSession, files: Sequence[RawFile]) -> dict[str, int]
     last = F.substring("content", -4, 4).alias("last")
     rows = objects.load([literally(file.path) for file in files]).select("path", last).collect()
     return {row["path"]: int.from_bytes(row["last"], "little") for row in rows}
-
-
-def _text(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
-    text = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true")
-    text = text.option("mapreduce.input.linerecordreader.line.maxlength", LONGEST_LINE_BYTES)
-    rows = text.text([literally(file.path) for file in files])
-    return rows.select("value", _path_read().alias("source"), (F.octet_length("value") + 1).alias("bytes"))
-
-
-def _path_read() -> Column:
-    """The path of the file at hand as the listing shows it; Spark tells it with most signs encoded."""
-    return F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
 from parsely_spark.jvm import is_s3a, list_objects
-from parsely_spark.places import literally
+from parsely_spark.places import is_csv, literally
 from parsely_spark.storage_errors import look_at, storage_errors
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def list_files(
 
     Args:
         spark: the session.
-        sources: URIs of the `events/` prefix or of the bucket above it.
+        sources: URIs of the `events/` prefix, of the bucket above it, or of a file of CSV, whose folder is anybody's.
         begin: the first hour wanted, as `YYYY/MM/DD/HH`; of the folders, not of the events in them.
         end: the first hour not wanted any more, likewise.
 
     Returns:
-        The `*.gz` objects below a `YYYY/MM/DD` folder, sorted by path, and the number of others.
+        The `*.gz` objects below a `YYYY/MM/DD` folder and the files of CSV, sorted by path, and the number of others.
 
     Raises:
         SourceError: if a source cannot be listed, or holds no such object.
@@ -85,6 +85,9 @@ def list_files(
         with storage_errors(SourceError, source):
             look_at(spark, source)
             found = _list(spark, [source])
+        if is_csv(source) and [_name(file.path) for file in found] == [_name(source)]:
+            files.update(found)
+            continue
         chunks = [file for file in found if CHUNK.search(file.path)]
         if not chunks:
             raise SourceError(_nothing_found(source, found))
@@ -95,14 +98,15 @@ def list_files(
 
 def changed_since(spark: SparkSession, files: Sequence[RawFile]) -> tuple[str, ...]:
     """The paths of those *files* that are not there any more as they were listed."""
-    folders = sorted({file.path.rsplit("/", 1)[0] for file in files})
+    # A file of CSV may lie among thousands of others, and is looked for by itself.
+    places = sorted({file.path if is_csv(file.path) else file.path.rsplit("/", 1)[0] for file in files})
     try:
-        now = _list(spark, folders)
+        now = _list(spark, places)
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":
             raise
         # One of them is gone altogether. That is rare, so each may be asked for by itself.
-        now = [file for folder in folders for file in _list_if_there(spark, folder)]
+        now = [file for place in places for file in _list_if_there(spark, place)]
     versions = {file.version for file in now}
     return tuple(file.path for file in files if file.version not in versions)
 
@@ -128,9 +132,9 @@ def _is_between(path: str, begin: str | None, end: str | None) -> bool:
     return (begin is None or last >= begin) and (end is None or first < end)
 
 
-def _list_if_there(spark: SparkSession, folder: str) -> list[RawFile]:
+def _list_if_there(spark: SparkSession, uri: str) -> list[RawFile]:
     try:
-        return _list(spark, [folder])
+        return _list(spark, [uri])
     except AnalysisException as error:
         if error.getCondition() != "PATH_NOT_FOUND":
             raise
@@ -161,11 +165,18 @@ def _list_any(spark: SparkSession, uris: Sequence[str]) -> list[RawFile]:
     return [RawFile(row["path"], row["length"], row["modified_ms"]) for row in shown.collect()]
 
 
+def _name(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1]
+
+
 def _nothing_found(source: str, found: list[RawFile]) -> str:
     wanted = "*.gz below YYYY/MM/DD/HH folders"
+    if is_csv(source) and not found:
+        return f"{source}: it is empty, but a CSV file with a header was wanted; put a whole copy in its place."
     if not found:
         return f"{source}: it is empty, but {wanted} were wanted; check the bucket, the prefix and the site's name."
+    has_csv = any(is_csv(file.path) for file in found)
     return (
         f"{source}: of its {len(found):,} objects, such as {found[0].path}, none is one of the {wanted}; "
-        "give the `events/` prefix or the bucket above it."
+        f"give the `events/` prefix or the bucket above it{', or a CSV file by its own name' if has_csv else ''}."
     )

@@ -97,7 +97,12 @@ REJECTED_LINES = TableSpec(
     name="rejected_lines",
     grain="one row per distinct line that is no event",
     columns=(
-        TableColumn("line", "string", "The line; base64 where it is not UTF-8; null where too long"),
+        TableColumn(
+            "line",
+            "string",
+            "The line; base64 where it is not UTF-8; null where too long. A record of a CSV file is JSON where it "
+            "has the cells of the header",
+        ),
         TableColumn("line_sha256", "string", "sha256 hex of the line's bytes; of the file's version where too long"),
         TableColumn(
             "reason", "string", "Why it is no event: " + " ".join(f"`{of}`: {why}" for of, why in REASONS.items())

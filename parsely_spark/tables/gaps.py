@@ -22,7 +22,7 @@ Why so:
   missing in all of them.
 - A gap does not know which bucket has its events. Were one source enough, that of another site would do while the
   right one cannot be read. So it takes all that are in use. A source that is itself the folder of a year, a month, a
-  day or an hour shows a part only and counts for nothing.
+  day or an hour, or a file of CSV, shows a part only and counts for nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from parsely_spark.places import is_within
+from parsely_spark.places import is_csv, is_within
 from parsely_spark.sources.s3 import CHUNK
 from parsely_spark.tables.catalog import RUNS
 
@@ -110,7 +110,7 @@ class Listing:
 
     def completes(self, hour: datetime, source: str) -> bool:
         """Whether all files of *hour* in *source* are in after it."""
-        is_there = any(is_within(source, _root(listed)) for listed in self.sources if not _PART.search(listed))
+        is_there = any(is_within(source, _root(listed)) for listed in self.sources if not _is_part(listed))
         is_late = self.started_at >= hour + _HOUR + LATE
         return is_there and is_late and self.lists(hour) and not any(_may_hold(path, hour) for path in self.left_out)
 
@@ -120,7 +120,7 @@ def open_gaps(gaps: Sequence[Gap], listings: Sequence[Listing]) -> list[OpenGap]
     found = []
     for gap in gaps:
         known = [listing for listing in listings if listing.started_at >= gap.since - KNOWN_FOR]
-        sources = sorted({_root(s) for listing in known for s in listing.sources if not _PART.search(s)})
+        sources = sorted({_root(s) for listing in known for s in listing.sources if not _is_part(s)})
         lacking = [source for source in sources if not _is_complete(gap, source, known)]
         if lacking or not sources:
             found.append(
@@ -189,6 +189,10 @@ def _at(epoch_ms: int) -> datetime:
 def _root(source: str) -> str:
     """The bucket, whether it was named or its prefix ``events/``."""
     return source.rstrip("/").removesuffix("/events")
+
+
+def _is_part(source: str) -> bool:
+    return is_csv(source) or _PART.search(source) is not None
 
 
 def _is_complete(gap: Gap, source: str, listings: Sequence[Listing]) -> bool:

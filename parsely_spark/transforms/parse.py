@@ -33,7 +33,8 @@ REASONS = {
     "too_long": "The file holds lines of more than 16 MiB, which were not read.",
     "not_utf8": "The bytes are not UTF-8.",
     "not_an_object": "The line is not exactly one JSON object; or it has more than 1,000 levels, a number of more than "
-    "1,000 digits or a name of more than 50,000 letters.",
+    "1,000 digits or a name of more than 50,000 letters. Of a CSV file: the record has more or fewer cells than the "
+    "header, or a quote out of place.",
     "no_apikey": "The event names no site.",
     "no_time": "Neither timestamp_info_nginx_ms nor ts_action holds a time.",
     "time_out_of_range": "The server time lies before 2010 or more than a day after the ingestion.",
