@@ -237,6 +237,7 @@ def test_the_policy_allows_each_place_that_a_file_names(name: str) -> None:
             assert allows("s3:GetObject", f"{bucket}/{prefix}/2026/01/14/00/a.gz")
         for place in filter(None, (given["--lake"], given.get("--checkpoint"))):
             assert allows("s3:ListBucket", object_of(place).partition("/")[0])
+            assert allows("s3:GetObject", object_of(place))  # S3A asks whether that is a file
             for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"):
                 assert allows(action, f"{object_of(place)}/events/_delta_log/0.json")
         if stream := given.get("--stream"):
