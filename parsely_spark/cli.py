@@ -71,7 +71,7 @@ def _run(words: Sequence[str], program: str) -> int:
             _parser().print_help(sys.stderr)
             return WRONG_USAGE
         try:
-            command, settings = _understand(words)
+            command, settings = understand(words)
         except OSError as error:  # such as a name that is too long for a file
             raise SettingsError(f"{error.filename}: {error.strerror}; give another path.") from error
         RUN[command](settings)
@@ -97,7 +97,12 @@ def _nobody_reads() -> bool:
     return bool(gone)
 
 
-def _understand(words: Sequence[str]) -> tuple[str, Settings]:
+def understand(words: Sequence[str]) -> tuple[str, Settings]:
+    """Read *words*, of which the first is the command; nothing is started.
+
+    Raises:
+        SettingsError: if they, the environment or the file that they name are wrong.
+    """
     first = words[0]
     if first not in (*COMMANDS, "-h", "--help", "--version"):
         wanted = f"give one of {', '.join(COMMANDS)}"

@@ -1,7 +1,7 @@
 """The releases that were tested together, read from the one place that has them.
 
 ``data/versions.csv`` is that place, the newest first. The Makefile, `make lock`, the jars and the README take them from
-it; a new pair is a new line there, and `make lock`.
+it, and the files under `conf/` are compared with it; a new pair is a new line there, and `make lock`.
 """
 
 from __future__ import annotations
