@@ -30,6 +30,7 @@ JARS = {FIRST.delta_jar, f"org.apache.hadoop:hadoop-aws:{FIRST.hadoop}"}
 OTHERS = {
     "README.md": "test_conf.py",
     "databricks/databricks.yml": "deployment.py",
+    "demo-bucket.toml": "test_samples.py",
     "emr/cluster.json": "test_conf_aws.py",
     "emr/policy.json": "test_conf_aws.py",
     "emr/serverless-application.json": "test_conf_aws.py",
