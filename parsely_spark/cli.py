@@ -161,6 +161,6 @@ def _add_flag(flags: argparse.ArgumentParser, name: str, setting: Field, wanted:
 
 
 def _help(setting: Field) -> str:
-    shown = setting.default not in (None, False, dataclasses.MISSING)
+    shown = setting.default not in (None, False, (), dataclasses.MISSING)
     text: str = setting.metadata["meaning"] + (f" (default {setting.default})" if shown else "")
     return text.replace("%", "%%")  # argparse fills in what follows a %

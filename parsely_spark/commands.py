@@ -12,12 +12,12 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.config import did_you_mean
-from parsely_spark.errors import BrokenFileError, LakeError, SettingsError
+from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SettingsError
 from parsely_spark.kinesis_settings import OURS
+from parsely_spark.packages import find_kinesis, find_spark
 from parsely_spark.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from parsely_spark.settings import (
         BatchSettings,
         DemoSettings,
+        DoctorSettings,
         GenerateSettings,
         LakeSettings,
         RebuildSettings,
@@ -45,7 +46,7 @@ PROGRAM = "parsely-spark"
 
 def batch(settings: BatchSettings) -> None:
     """Read raw events from files and bring every table up to date."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.batch import Limits, run_batch
     from parsely_spark.session import running_tasks
 
@@ -72,7 +73,7 @@ def batch(settings: BatchSettings) -> None:
 
 def stream(settings: StreamSettings) -> None:
     """Follow a Kinesis stream and bring every table up to date."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.stream import Pace, run_stream
     from parsely_spark.places import absolute
     from parsely_spark.session import running_tasks
@@ -80,7 +81,7 @@ def stream(settings: StreamSettings) -> None:
 
     _check_tables(settings)
     if settings.reader == OURS:
-        _find(("boto3", "pyarrow"), "`pip install 'parsely-spark[kinesis]'` brings what reads Kinesis.")
+        find_kinesis()
     spark = _open_session("stream", settings)
     pace = Pace(
         checkpoint=absolute(settings.checkpoint),
@@ -123,7 +124,7 @@ def _asked_by_schedulers() -> Iterator[Callable[[], bool]]:
 
 def rebuild(settings: RebuildSettings) -> None:
     """Make derived tables again from the events."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.rebuild import run_rebuild
     from parsely_spark.session import running_tasks
 
@@ -137,7 +138,7 @@ def rebuild(settings: RebuildSettings) -> None:
 
 def verify(settings: VerifySettings) -> None:
     """Compute the tables from nothing and compare them."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.verify import run_verify
     from parsely_spark.session import running_tasks
 
@@ -171,7 +172,7 @@ def verify(settings: VerifySettings) -> None:
 
 def status(settings: StatusSettings) -> None:
     """Show how fresh a lake is, its last runs and its gaps."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.status import run_status
     from parsely_spark.session import running_tasks
 
@@ -182,7 +183,7 @@ def status(settings: StatusSettings) -> None:
 
 def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
-    _find_spark()
+    find_spark()
     from parsely_spark.pipelines.register import run_register
     from parsely_spark.session import forgets_tables, running_tasks
 
@@ -211,11 +212,28 @@ def generate(settings: GenerateSettings) -> None:
 
 def demo(settings: DemoSettings) -> None:
     """Generate a day of events, make the tables of it and show them."""
-    _find_spark()
+    find_spark()
     from parsely_spark.demo import run_demo
     from parsely_spark.session import running_tasks
 
     run_demo(settings, lambda: _open_session("demo", settings), running_tasks)
+
+
+def doctor(settings: DoctorSettings) -> None:
+    """Check Java, Spark, keys, buckets, lake, clock and stream."""
+    from parsely_spark.doctor.examination import examine
+    from parsely_spark.doctor.finding import FAILED
+
+    findings = []
+    for finding in examine(settings, lambda: _open_session("doctor", settings)):
+        findings.append(finding)
+        if not settings.json:
+            print(finding, flush=True)
+    failed = [finding.check for finding in findings if finding.state == FAILED]
+    if settings.json:
+        print(json.dumps({"is_well": not failed, "checks": [finding._asdict() for finding in findings]}))
+    if failed:
+        raise ParselySparkError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}.")
 
 
 def _lake(spark: SparkSession, settings: LakeSettings) -> Lake:
@@ -234,20 +252,6 @@ def _check_tables(settings: TablesSettings) -> None:
                 f"tables={settings.tables!r}: {name!r} is no derived table{did_you_mean(name, known)}; there are "
                 f"{', '.join(known)}."
             )
-
-
-def _find_spark() -> None:
-    way_out = (
-        "on a machine of your own `pip install 'parsely-spark[local]'`, on a cluster submit with Delta's `--packages`, "
-        "which bring both of its halves."
-    )
-    _find(("pyspark", "delta"), way_out)
-
-
-def _find(modules: tuple[str, ...], way_out: str) -> None:
-    for module in modules:
-        if find_spec(module) is None:
-            raise SettingsError(f"Python has no package {module}; {way_out}")
 
 
 def _open_session(command: str, settings: SparkSettings) -> SparkSession:
@@ -271,4 +275,5 @@ RUN: dict[str, Callable[[Any], None]] = {
     "register": register,
     "generate": generate,
     "demo": demo,
+    "doctor": doctor,
 }

@@ -162,15 +162,18 @@ def _read(config: str) -> dict[str, Any]:
         raise SettingsError(f"--config {config} is not TOML: {error}; mend it there.") from error
 
 
-def _of_file(kind: type, content: dict[str, Any], config: str, command: str) -> tuple[Level, Level]:
-    """What a file gives to every command that has such a setting, and what its table for *command* gives."""
+def _of_file(kind: type, content: dict[str, Any], config: str, command: str) -> tuple[Level, Level, Level]:
+    """What a file gives to every command that has such a setting, what it lends, and its table for *command*."""
     kinds = (kind, *COMMANDS.values())
     common: Level = {}
+    lent: Level = {}
     own: Level = {}
     for key, value in content.items():
         if key in COMMANDS:
             table = _of_table(COMMANDS[key], value, f"{config}: {key}")
             own = table if key == command else own
+            borrows = (name for name, of in declared(kind).items() if of.metadata["table"] == key)
+            lent |= {name: table[name] for name in borrows if name in table}
             continue
         has_it = next((one for one in kinds if key in declared(one)), None)
         if has_it is None:
@@ -182,7 +185,7 @@ def _of_file(kind: type, content: dict[str, Any], config: str, command: str) -> 
         checked = typed(has_it, key, value, where=where)
         if has_it is kind:
             common[key] = (where, checked)
-    return common, own
+    return common, lent, own
 
 
 def _of_table(kind: type, table: Any, where: str) -> Level:

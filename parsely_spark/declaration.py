@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,22 @@ def setting(
             the value, or each value of a repeatable one.
         instead_of: the one other setting that is given where this one is not.
     """
-    metadata = {"meaning": meaning, "metavar": metavar, "example": example}
+    metadata = {"meaning": meaning, "metavar": metavar, "example": example, "table": None}
     return field(default=default, metadata={**metadata, "check": check, "instead_of": instead_of})
+
+
+def borrowed(kind: type, name: str, *, table: str, check: Check | None = None) -> Any:
+    """Declare a setting as *kind* has it, for a command that can do without.
+
+    Args:
+        kind: whose declaration it is.
+        name: of the setting.
+        table: of the command in the file that gives it to this one, too.
+        check: in the place of the declaration's.
+    """
+    metadata = declared(kind)[name].metadata
+    nothing = () if type_of(kind, name) is tuple else None
+    return field(default=nothing, metadata={**metadata, "table": table, "check": check or metadata["check"]})
 
 
 def declared(kind: type) -> dict[str, Field]:
@@ -88,6 +103,12 @@ def check_value(kind: type, name: str, value: Any, *, where: str) -> None:
             raise SettingsError(f"{where}={one!r} is empty or has white space around it; write the value alone.")
         if check is not None and one is not None:
             check(where, one)
+
+
+def check_share(where: str, text: str) -> None:
+    """Refuse what is no share of a whole."""
+    if not re.fullmatch(r"0?\.\d{1,6}|1(\.0*)?", text) or float(text) == 0:
+        raise SettingsError(f"{where}={text!r} is no share; write a number above 0 and up to 1, such as 0.05.")
 
 
 def between(least: int, most: int | None = None) -> Check:

@@ -35,11 +35,21 @@ _STATUS = re.compile(
 )
 
 
+_LETTERS = 2  # of what the SDK calls a way to keys
+
+
 class Version(NamedTuple):
     """An object as it is at a moment."""
 
     etag: str
     size_bytes: int
+
+
+class Jar(NamedTuple):
+    """A jar: the name of its file, and its version, if it tells one."""
+
+    name: str
+    version: str | None
 
 
 def is_driver(spark: SparkSession) -> bool:
@@ -105,6 +115,20 @@ def list_objects(spark: SparkSession, uri: str) -> list[tuple[str, int, int]] | 
     return [(path, int(size), int(modified)) for path, size, modified in objects]
 
 
+def list_folders(spark: SparkSession, uri: str) -> list[str]:
+    """The names of the folders in the folder *uri*; none without a JVM, or where there is nothing."""
+    if _jvm(spark) is None:
+        return []
+    where, files, _ = _open(spark, uri)
+    try:
+        found = files.listStatus(where)
+    except THROWN as error:
+        if "FileNotFound" in str(error):
+            return []
+        raise
+    return [str(status.getPath().getName()) for status in found if status.isDirectory()]
+
+
 def read_object(spark: SparkSession, uri: str) -> str:
     """What the object at *uri* holds; nothing where there is none, or where it changes meanwhile."""
     where, files, _ = _open(spark, uri)
@@ -147,6 +171,86 @@ def write_object(spark: SparkSession, uri: str, text: str, *, instead_of: str | 
         # When the answer to a request is lost, its repetition meets what the first has written.
         return read_object(spark, uri) == text
     return True
+
+
+def write_file(spark: SparkSession, uri: str, text: str) -> None:
+    """Write a file that is not there yet, on any file system."""
+    where, files, _ = _open(spark, uri)
+    with closing(files.create(where, False)) as stream:
+        stream.write(text.encode())
+
+
+def delete(spark: SparkSession, uri: str) -> None:
+    """Delete the file or the folder at *uri*, with all that is in it."""
+    where, files, _ = _open(spark, uri)
+    files.delete(where, True)
+
+
+def who_gave_keys(spark: SparkSession, uri: str) -> str:
+    """The provider that S3A takes its keys for *uri* from, by name; the keys themselves stay in the JVM."""
+    _, files, conf = _open(spark, uri)
+    providers = files.getS3AInternals().shareCredentials("parsely-spark")
+    try:
+        source = str(providers.resolveCredentials().providerName().orElse(""))
+        provider = str(providers.toString()).rpartition("last provider: ")[2]
+    finally:
+        providers.close()
+    if conf.get(f"fs.s3a.bucket.{uri.split('/')[2]}.access.key"):
+        way = "keys of the bucket's own"
+    elif spark.sparkContext.getConf().contains("spark.hadoop.fs.s3a.access.key"):
+        way = "keys of the settings"
+    elif conf.get("fs.s3a.access.key"):
+        way = "AWS_ACCESS_KEY_ID"  # which Spark hands on to S3A
+    else:
+        way = _name_of_way(spark, source)
+    # Up to the first sign that is not of a name: what follows are the provider's settings, and of some its keys.
+    name = re.split(r"\W", provider)[0]
+    return f"{name} ({way})" if way else name
+
+
+def _name_of_way(spark: SparkSession, short: str) -> str:
+    """What AWS's SDK calls a way to keys that it tells by letters, such as n for a profile; before 2.30, by a name."""
+    if not short or len(short) > _LETTERS:
+        return short
+    ways = _jvm(spark).software.amazon.awssdk.core.useragent.BusinessMetricFeatureId.values()
+    known = {str(way.value()): str(way.name()) for way in ways}
+    return known.get(short, short).removeprefix("CREDENTIALS_").replace("_", " ").lower()
+
+
+def s3_address(spark: SparkSession, uri: str) -> str:
+    """The URL of the server of S3 that S3A asks about *uri*."""
+    _, files, _ = _open(spark, uri)
+    conf = files.getConf()  # with what is said of the bucket alone
+    endpoint, region = (conf.getTrimmed(f"fs.s3a.{name}", "") for name in ("endpoint", "endpoint.region"))
+    if not endpoint:
+        domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        endpoint = f"s3.{region}.{domain}" if region else f"s3.{domain}"
+    is_safe = conf.getBoolean("fs.s3a.connection.ssl.enabled", True)
+    return endpoint if "://" in endpoint else f"http{'s' * is_safe}://{endpoint}"
+
+
+def java_version(spark: SparkSession) -> str | None:
+    """The version of the Java that Spark's driver runs on; None without a JVM."""
+    return _jvm(spark) and str(_jvm(spark).java.lang.System.getProperty("java.version"))
+
+
+def hadoop_version(spark: SparkSession) -> str:
+    """The version of the Hadoop client in Spark."""
+    return str(_jvm(spark).org.apache.hadoop.util.VersionInfo.getVersion())
+
+
+def jar_of(spark: SparkSession, name: str) -> Jar | None:
+    """The jar from which the class *name* comes; None where there is none."""
+    loader = _jvm(spark).java.lang.Thread.currentThread().getContextClassLoader()
+    try:
+        found = loader.loadClass(name)
+    except THROWN as error:
+        if "ClassNotFound" in str(error):
+            return None
+        raise
+    file = str(found.getProtectionDomain().getCodeSource().getLocation().getPath()).rpartition("/")[2]
+    in_name = re.search(r"-(\d[^/]*)\.jar$", file)
+    return Jar(file, found.getPackage().getImplementationVersion() or (in_name and in_name[1]))
 
 
 def _open(spark: SparkSession, uri: str) -> tuple[Any, Any, Any]:

@@ -83,7 +83,7 @@ def check_folder(where: str, uri: str) -> None:
     path = local_path(uri)
     if path is None:
         return
-    nearest = _nearest_there(path)
+    nearest = nearest_there(path)
     if not nearest.is_dir():
         found = "is a file" if nearest == path else f"lies below {nearest}, which is a file"
         raise SettingsError(f"{where}={uri!r} {found}; name a folder, which may be new.")
@@ -96,12 +96,12 @@ def check_local_folder(where: str, path: str) -> None:
             f"{where}={path!r} is a URI, but this is written to the machine at hand; name a local folder."
         )
     check_folder(where, path)
-    nearest = _nearest_there(Path(path))
+    nearest = nearest_there(Path(path))
     if not os.access(nearest, os.W_OK):
         raise SettingsError(f"{where}={path!r} cannot be written; name a folder that you may write to.")
 
 
-def _nearest_there(path: Path) -> Path:
+def nearest_there(path: Path) -> Path:
     """*path*, or the nearest folder above it that exists."""
     return next(place for place in (path, *path.absolute().parents) if os.path.exists(place))
 
@@ -149,6 +149,12 @@ def _has_days(folder: Path, deeper: int = len(("events", "YYYY", "MM", "DD"))) -
     with os.scandir(folder) as entries:
         below = [entry.path for entry in entries if _TOWARDS_A_DAY.fullmatch(entry.name) and entry.is_dir()]
     return any(_has_days(Path(path), deeper - 1) for path in below)
+
+
+def check_catalog(where: str, name: str) -> None:
+    """Refuse what is no schema of a catalog."""
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)?", name):
+        raise SettingsError(f"{where}={name!r} is not a name such as main.parsely; write catalog.schema.")
 
 
 def literally(uri: str) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import locale
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import threading
 from contextlib import nullcontext
@@ -23,6 +21,7 @@ from pyspark.sql import SparkSession
 
 from parsely_spark import class_archive
 from parsely_spark.errors import LakeError, SettingsError
+from parsely_spark.java import find_java, why_unfit
 from parsely_spark.jvm_start import only_in_a_file, passed_on
 from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
@@ -41,7 +40,7 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
         SettingsError: if no fit Java is found.
         LakeError: if Spark's JVM has no Delta.
     """
-    if "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None:
+    if _has_session():
         return SparkSession.builder.getOrCreate()
     given = _submitted() | dict(settings.spark)
     defaults = {"spark.app.name": name, **_defaults(settings, given)}
@@ -57,7 +56,10 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     try:
         spark = _start(chosen, verbose=settings.verbose)
     except PySparkRuntimeError as error:
-        raise SettingsError(_why_no_java()) from error
+        raise SettingsError(
+            why_unfit()
+            or "Spark's JVM did not start, for the reason that it gives above; check the settings file's table [spark]."
+        ) from error
     if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
         raise LakeError(_no_delta(spark.version))
     _let_ctrl_c_through(spark.version)
@@ -76,6 +78,15 @@ def _built(settings: dict[str, str]) -> SparkSession:
     for key, value in settings.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def is_there() -> bool:
+    """Whether a platform, a notebook or spark-submit has started Spark's JVM already, by whatever Java."""
+    return _has_session() or "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _has_session() -> bool:
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None
 
 
 def _let_ctrl_c_through(version: str) -> None:
@@ -165,7 +176,7 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
         chosen |= _laptop()
         if settings.class_archives:
             chosen["spark.driver.defaultJavaOptions"] = class_archive.java_options(
-                settings.class_archives, java=_java(), spark_home=_find_spark_home()
+                settings.class_archives, java=find_java(), spark_home=_find_spark_home()
             )
     if not settings.verbose:
         quiet = resources.files("parsely_spark").joinpath("data/log4j2.properties")
@@ -253,22 +264,3 @@ def _jars(given: dict[str, str]) -> dict[str, str]:
 
 
 _JAR_SETTINGS = ("spark.jars", "spark.jars.packages", "spark.driver.extraClassPath")
-
-
-def _java() -> Path:
-    """The Java that Spark starts, which need not exist."""
-    home = os.environ.get("JAVA_HOME")
-    return Path(home, "bin", "java") if home else Path(shutil.which("java") or "java")
-
-
-def _why_no_java() -> str:
-    wanted = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`"
-    home, java = os.environ.get("JAVA_HOME"), _java()
-    if not java.exists():
-        where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
-        return f"{where}; {wanted}."
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)[^"]*"', said)
-    if version and version[1] in ("17", "21"):
-        return "Spark's JVM did not start, for the reason that it gives above; check the settings file's table [spark]."
-    return f"Spark's JVM did not start with {java} ({version[0] if version else 'which prints no version'}); {wanted}."

@@ -7,47 +7,25 @@ command shares with others stands in a base class.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from parsely_spark.declaration import Settings, between, setting
+from parsely_spark.declaration import Settings, between, borrowed, check_share, setting
 from parsely_spark.errors import SettingsError
+from parsely_spark.hours import check_hour, folder_of
 from parsely_spark.kinesis_settings import FollowSettings
 from parsely_spark.places import (
     absolute,
+    check_catalog,
     check_endpoint,
     check_folder,
     check_local_folder,
     check_new_bucket,
     check_raw_events,
+    check_uri,
     is_csv,
     is_within,
 )
 from parsely_spark.reporting import DepthSettings, ReportingSettings
-
-
-def _check_catalog(where: str, name: str) -> None:
-    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)?", name):
-        raise SettingsError(f"{where}={name!r} is not a name such as main.parsely; write catalog.schema.")
-
-
-def _check_hour(where: str, text: str) -> None:
-    try:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d)?", text):
-            raise ValueError
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{where}={text!r} is no hour; write YYYY-MM-DD or YYYY-MM-DDTHH, in UTC.") from None
-
-
-def _check_share(where: str, text: str) -> None:
-    if not re.fullmatch(r"0?\.\d{1,6}|1(\.0*)?", text) or float(text) == 0:
-        raise SettingsError(f"{where}={text!r} is no share; write a number above 0 and up to 1, such as 0.05.")
-
-
-def _folder_of(hour: str | None) -> str | None:
-    return hour and datetime.fromisoformat(hour).strftime("%Y/%m/%d/%H")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +53,8 @@ class SparkSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LakeSettings(SparkSettings):
-    """Where the tables are."""
+class PlaceSettings(SparkSettings):
+    """Where the tables are, if that is told."""
 
     lake: str | None = setting(
         "folder of the tables: a local path, s3a:// or s3://",
@@ -91,7 +69,7 @@ class LakeSettings(SparkSettings):
         default=None,
         metavar="NAME",
         example="main.parsely",
-        check=_check_catalog,
+        check=check_catalog,
         instead_of="lake",
     )
 
@@ -103,9 +81,18 @@ class LakeSettings(SparkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.lake is None) == (self.catalog is None):
-            found = "neither" if self.lake is None else "both"
-            raise SettingsError(f"{found} of --lake URI and --catalog NAME given; give one of them.")
+        if self.lake is not None and self.catalog is not None:
+            raise SettingsError("both of --lake URI and --catalog NAME given; give one of them.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LakeSettings(PlaceSettings):
+    """Where the tables are."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.lake is None and self.catalog is None:
+            raise SettingsError("neither of --lake URI and --catalog NAME given; give one of them.")
 
     @property
     def place(self) -> str:
@@ -153,14 +140,14 @@ class BatchSettings(TablesSettings, SummarySettings):
         default=None,
         metavar="YYYY-MM-DD[THH]",
         example="2026-01-14",
-        check=_check_hour,
+        check=check_hour,
     )
     until: str | None = setting(
         "first hour not to read any more, UTC",
         default=None,
         metavar="YYYY-MM-DD[THH]",
         example="2026-01-15T06",
-        check=_check_hour,
+        check=check_hour,
     )
     slice_mib: int = setting(
         "MiB of compressed objects that are read before what was read is committed; more on a large cluster",
@@ -194,12 +181,12 @@ class BatchSettings(TablesSettings, SummarySettings):
     @property
     def begin(self) -> str | None:
         """The first hour, as the folders of raw events have it."""
-        return _folder_of(self.from_)
+        return folder_of(self.from_)
 
     @property
     def end(self) -> str | None:
         """The first hour that is left out, likewise."""
-        return _folder_of(self.until)
+        return folder_of(self.until)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -222,7 +209,7 @@ class VerifySettings(TablesSettings, SummarySettings):
     """How much ``verify`` looks at."""
 
     sample: str = setting(
-        "share of the rows to look at, chosen by their keys", default="1", metavar="0..1", check=_check_share
+        "share of the rows to look at, chosen by their keys", default="1", metavar="0..1", check=check_share
     )
 
 
@@ -240,7 +227,7 @@ class RegisterSettings(LakeSettings, ReportingSettings):
         default=None,
         metavar="NAME",
         example="analytics",
-        check=_check_catalog,
+        check=check_catalog,
     )
 
     def __post_init__(self) -> None:
@@ -288,6 +275,18 @@ class DemoSettings(MadeUpSettings, SparkSettings):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings(PlaceSettings, SummarySettings):
+    """What ``doctor`` looks at; what is not given is not looked at."""
+
+    # What is wrong with one of these is a finding, so that less of it is refused here.
+    source: tuple[str, ...] = borrowed(BatchSettings, "source", table="batch", check=check_uri)
+    stream: str | None = borrowed(StreamSettings, "stream", table="stream")
+    region: str | None = borrowed(StreamSettings, "region", table="stream")
+    endpoint_url: str | None = borrowed(StreamSettings, "endpoint_url", table="stream")
+    role_arn: str | None = borrowed(StreamSettings, "role_arn", table="stream")
+
+
 COMMANDS: dict[str, type[Settings]] = {
     "batch": BatchSettings,
     "stream": StreamSettings,
@@ -297,4 +296,5 @@ COMMANDS: dict[str, type[Settings]] = {
     "register": RegisterSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,
+    "doctor": DoctorSettings,
 }

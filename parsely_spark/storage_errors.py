@@ -33,6 +33,7 @@ class _Meaning(NamedTuple):
         lake_way_out: what whoever writes the lake can do, where that differs.
         detail: a pattern whose group is told behind *found*.
         of_file: what it means for the one object of raw events that was being read.
+        is_of_action: whether a right to do one thing is missing, which AWS itself may name or not.
     """
 
     pattern: str
@@ -41,6 +42,7 @@ class _Meaning(NamedTuple):
     lake_way_out: str = ""
     detail: str = ""
     of_file: type[FileError] = FileError
+    is_of_action: bool = False
 
 
 _WHOLE_COPY = "put a whole copy in its place or take it away, and run again"
@@ -103,6 +105,12 @@ _MEANINGS = (
         "the credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject and s3:DeleteObject on its "
         "objects",
         detail=r"not authorized to perform: ([\w:]+)",
+        is_of_action=True,
+    ),
+    _Meaning(
+        r'Unknown mandatory key [^"]*"fs\.option\.create\.conditional',
+        "the S3A of this Hadoop knows no conditional writes, by which runs take turns",
+        "take Spark 4.1 or newer, with Hadoop 3.4.2, or let only one run at a time write and say so with --no-turns",
     ),
     _Meaning(
         r"AWSBadRequestException|Status Code: 400",
@@ -186,7 +194,7 @@ _PLACE = re.compile(r"(s3[an]?://[^\s:'`,\]]+)")
 
 @contextmanager
 def storage_errors(
-    kind: type[SourceError] | type[LakeError], uri: str, *, sources: Sequence[str] = ()
+    kind: type[SourceError] | type[LakeError], uri: str, *, sources: Sequence[str] = (), action: str = ""
 ) -> Iterator[None]:
     """Raise what a storage throws in the block as an error of this package; all else goes on as it is.
 
@@ -194,11 +202,12 @@ def storage_errors(
         kind: the error for what lies at *uri*.
         uri: the source or the lake that the block is about.
         sources: URIs that the block reads raw events from; what is wrong there is a SourceError.
+        action: as AWS calls what the block does, where that is one thing; told where S3 refuses it and says not what.
     """
     try:
         yield
     except FAILURES as error:
-        told = _told(kind, uri, sources, str(error))
+        told = _told(kind, uri, sources, action, str(error))
         if told is None:
             raise
         raise told from error
@@ -222,7 +231,7 @@ def look_at(spark: SparkSession, uri: str) -> None:
 
 
 def _told(
-    kind: type[SourceError] | type[LakeError], uri: str, sources: Sequence[str], thrown: str
+    kind: type[SourceError] | type[LakeError], uri: str, sources: Sequence[str], action: str, thrown: str
 ) -> SourceError | LakeError | None:
     # The messages alone: the names in a stack trace fit patterns, too.
     said = "\n".join(line for line in thrown.splitlines() if not re.match(r"\s+(at |\.\.\. \d)", line))
@@ -237,7 +246,8 @@ def _told(
         return SourceError(f"{_shown(uri)}: {_NOTHING_THERE}")
     for meaning in _MEANINGS:
         if re.search(meaning.pattern, said):
-            detail = "".join(f" ({known})" for known in re.findall(meaning.detail, said)[:1] if known)
+            details = re.findall(meaning.detail, said)[:1] or ([action] if meaning.is_of_action else [])
+            detail = "".join(f" ({known})" for known in details if known)
             way_out = (kind is LakeError and meaning.lake_way_out) or meaning.way_out
             sentence = f"{_shown(where)}: {meaning.found}{detail}; {way_out}."
             if kind is LakeError or not file:

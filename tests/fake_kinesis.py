@@ -76,6 +76,7 @@ class FakeKinesis:
         too_much: shards that were asked while they rested from a large page; likewise.
         refuses_every: refuses each n-th call for records because of its rate; 0 for none.
         refuses_while: says, at each call for records, whether to refuse it likewise.
+        denies: actions for which whoever asks has no right.
         walk_ms: of arrival that one page looks at; what is further away takes more pages.
         calls_per_s: for records of one shard, and as many for iterators, and four times as many for summaries; tests
             that are not about rates need not wait.
@@ -89,6 +90,7 @@ class FakeKinesis:
         self.too_much: list[str] = []
         self.refuses_every = 0
         self.refuses_while: Callable[[], bool] = lambda: False
+        self.denies: set[str] = set()
         self.walk_ms = HOUR_MS
         self.calls_per_s = 5
         self.bytes_per_s = 2 * 2**20
@@ -176,6 +178,8 @@ class FakeKinesis:
             }
             if action not in answers:
                 raise Refused("UnknownOperationException", action)
+            if action in self.denies:
+                raise Refused("AccessDeniedException", _denial(action))
             return answers[action](asked)
 
     def _named(self, asked: dict[str, Any]) -> Stream:
@@ -289,6 +293,15 @@ class FakeKinesis:
         recent.append(now)
 
 
+def _denial(action: str) -> str:
+    """As AWS says it."""
+    return (
+        f"User: arn:aws:iam::123456789012:user/reader is not authorized to perform: kinesis:{action} on resource: "
+        f"arn:aws:kinesis:us-east-1:123456789012:stream/s because no identity-based policy allows the kinesis:{action} "
+        "action"
+    )
+
+
 def _add(stream: Stream, low: int, high: int, parents: tuple[str, ...]) -> None:
     number = len(stream.shards)
     first = 49 * 10**54 + stream.serial * 10**50 + number * 10**40 + 12_345
@@ -332,6 +345,13 @@ def fake_kinesis(*, asked_by_one: bool = True) -> Iterator[FakeKinesis]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            """As AWS answers who does not sign: no, and what time it is."""
+            self.send_response_only(403)
+            self.send_header("Date", formatdate(kinesis.now_ms() / 1000, usegmt=True))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def do_POST(self) -> None:
             action = self.headers["X-Amz-Target"].rpartition(".")[2]

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ import boto3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
 
 START_MS = 1_763_800_200_000  # 2025-11-22 08:30 UTC
 
@@ -87,8 +90,35 @@ class Moto:
     def check_requests(self) -> None:
         """From now on, take no request without a valid signature and a policy that allows it."""
         self.owner = self.user("owner", allow("*", "*"))
+        self._check_after(b"0")
+
+    @contextmanager
+    def checks_nothing(self) -> Iterator[None]:
+        """Take every request in the block."""
+        self._check_after(b"inf")
+        try:
+            yield
+        finally:
+            self._check_after(b"0")
+
+    def _check_after(self, requests: bytes) -> None:
         headers = {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", headers)).close()
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/moto-api/reset-auth", requests, headers)).close()
+
+
+def point(spark: SparkSession, bucket: str, url: str, keys: Keys | None) -> None:
+    """Tell the session with which *keys* and where to reach *bucket*.
+
+    A file system is made once for a scheme and a bucket, so each case has a bucket of its own.
+    """
+    settings = {"endpoint": url, "endpoint.region": "us-east-1"}
+    settings |= {"path.style.access": "true", "connection.ssl.enabled": "false"}
+    if keys:
+        settings |= {"access.key": keys.access_key, "secret.key": keys.secret_key}
+    if keys and keys.session_token:
+        settings["session.token"] = keys.session_token
+    for key, value in settings.items():
+        spark.conf.set(f"fs.s3a.bucket.{bucket}.{key}", value)
 
 
 def allow(actions: str, resource: str) -> dict[str, object]:
@@ -124,6 +154,17 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         assert server.poll() is None, "moto's server has ended; port taken?"
         time.sleep(0.1)
     raise TimeoutError("moto's server does not listen after 30 s")
+
+
+@contextmanager
+def _listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a server of its own."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 # What AWS answers and moto does not: status, code, message, headers. The bucket's name chooses one.
@@ -165,13 +206,8 @@ class _Refuse(BaseHTTPRequestHandler):
 @contextmanager
 def refusing() -> Iterator[str]:
     """The URL of a server that refuses every request as AWS would."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refuse)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with _listening(_Refuse) as url:
+        yield url
 
 
 class _HandsOn(BaseHTTPRequestHandler):
@@ -179,13 +215,19 @@ class _HandsOn(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_url: str
+    drops: tuple[str, ...] = ()  # headers, in small letters, that the other server does not get to see
+
+    def _lets_through(self) -> bool:
+        """Whether a request is handed on; one that is not has been answered."""
+        return True
 
     def _hand_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if not self._lets_through():
             return
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in self.drops}
         connection = http.client.HTTPConnection(self.server_url.removeprefix("http://"))
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         self.send_response(answer.status)
@@ -211,12 +253,8 @@ class _HandsOn(BaseHTTPRequestHandler):
 @contextmanager
 def _in_front(handler: type[_HandsOn], **attributes: object) -> Iterator[str]:
     """The URL of a server of *handler* with these *attributes*."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), attributes)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with _listening(type("Handler", (handler,), attributes)) as url:
+        yield url
 
 
 class _SlowCommits(_HandsOn):
@@ -265,3 +303,28 @@ def no_keys(url: str, bucket: str) -> Iterator[str]:
     """The server at *url*, where *bucket* is read by requests without a signature only, and the rest by signed ones."""
     with _in_front(_NoKeys, server_url=url, bucket=bucket) as in_front:
         yield in_front
+
+
+@contextmanager
+def without_conditions(url: str) -> Iterator[str]:
+    """The server at *url* as one that passes over the conditions of writes; yields the URL of that."""
+    with _in_front(_HandsOn, server_url=url, drops=("if-none-match", "if-match")) as careless:
+        yield careless
+
+
+@contextmanager
+def telling_time(skew_s: float) -> Iterator[str]:
+    """The URL of a server that refuses every request and is so many seconds ahead of this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response_only(403)
+            self.send_header("Date", formatdate(time.time() + skew_s, usegmt=True))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with _listening(Handler) as url:
+        yield url

@@ -30,10 +30,10 @@ LAKE = "--lake lake"
 # What is typed, in a folder as `place` below makes it, and what is said of it after the program's name.
 WRONG = {
     "bacth": "'bacth' is no command (did you mean batch?); give one of batch, stream, rebuild, verify, status, "
-    "register, generate, demo.",
-    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, register, generate, demo.",
+    "register, generate, demo, doctor.",
+    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, register, generate, demo, doctor.",
     "--json batch": "--json stands where the command is wanted; give one of batch, stream, rebuild, verify, status, "
-    "register, generate, demo before all flags.",
+    "register, generate, demo, doctor before all flags.",
     "batch --sorce raw": "--sorce is no flag (did you mean --source?); see `parsely-spark batch --help`.",
     "batch --confg=f": "--confg is no flag (did you mean --config?); see `parsely-spark batch --help`.",
     "batch --sour raw": "--sour is no flag (did you mean --source?); see `parsely-spark batch --help`.",
@@ -45,6 +45,10 @@ WRONG = {
     f"batch {LAKE}": "no --source URI given; see `parsely-spark batch --help`.",
     "generate": "no --out DIR given; see `parsely-spark generate --help`.",
     "batch --source raw": "neither of --lake URI and --catalog NAME given; give one of them.",
+    "doctor --lake file": "--lake='file' is a file; name a folder, which may be new.",
+    "doctor --source ftp://h/x": "--source='ftp://h/x' has the unknown scheme ftp:; "
+    "write a local path, s3a:// or s3://.",
+    f"doctor {LAKE} --catalog a.b": "both --lake and --catalog are given; give one of them.",
     f"batch --source raw {LAKE} --catalog a.b": "both --lake and --catalog are given; give one of them.",
     "batch --source raw --lake file": "--lake='file' is a file; name a folder, which may be new.",
     "batch --source raw --lake file/x": "--lake='file/x' lies below {place}/file, which is a file; "

@@ -464,6 +464,7 @@ def refused(code: str, operation: str) -> ClientError:
         (CredentialRetrievalError(provider="sso", error_msg="expired"), "give them as other AWS tools have them", 1),
         (ParamValidationError(report="StreamName: too long"), "GetRecords failed: .*StreamName: too long", 1),
         (EndpointConnectionError(endpoint_url="http://x"), "GetRecords failed: Could not connect", 2),
+        (refused("IncompleteSignature", "x Credential=AKIA/y, Signature=z"), r"perform: x Credential=\*\*\*, Sig", 1),
     ],
 )
 def test_what_another_try_cannot_mend_is_told_at_once(error: Exception, said: str, calls: int) -> None:

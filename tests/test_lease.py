@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from s3_server import moto, slow_commits
+from s3_server import Keys, moto, point, slow_commits
 from standalone_cluster import SHORT_LIFE
 from turns import APPENDS, LEASE_S
 
@@ -36,10 +36,7 @@ def lake(spark: SparkSession) -> Iterator[Lake]:
     """A lake on S3, seen by this process."""
     with moto() as server:
         server.client("s3").create_bucket(Bucket="turns")
-        settings = {"endpoint": server.url, "endpoint.region": "us-east-1", "path.style.access": "true"}
-        settings |= {"connection.ssl.enabled": "false", "access.key": "a", "secret.key": "b"}
-        for key, value in settings.items():
-            spark.conf.set(f"fs.s3a.bucket.turns.{key}", value)
+        point(spark, "turns", server.url, Keys("a", "b"))
         yield Lake(spark, "s3a://turns/lake")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pyspark.errors import PySparkException
-from s3_server import REFUSALS, Keys, Moto, allow, chunk, moto, refusing
+from s3_server import REFUSALS, Keys, Moto, allow, chunk, moto, point, refusing
 
 from parsely_spark import session
 from parsely_spark.cli import main
@@ -66,20 +66,10 @@ class Account:
         self.secrets = [secret for keys in known for secret in (keys.secret_key, keys.session_token) if secret]
 
     def point(self, bucket: str, keys: Keys | None, *, endpoint: str | None = None) -> None:
-        """Tell the session with which *keys* and where to reach *bucket*.
-
-        A file system is made once for a scheme and a bucket, so each case has a bucket of its own.
-        """
-        settings = {"endpoint": endpoint or self.server.url, "endpoint.region": "us-east-1"}
-        settings |= {"path.style.access": "true", "connection.ssl.enabled": "false"}
+        """Tell the session with which *keys* and where to reach *bucket*; each case has a bucket of its own."""
+        point(self.spark, bucket, endpoint or self.server.url, keys)
         if keys:
-            settings |= {"access.key": keys.access_key, "secret.key": keys.secret_key}
-            self.secrets.append(keys.secret_key)
-        if keys and keys.session_token:
-            settings["session.token"] = keys.session_token
-            self.secrets.append(keys.session_token)
-        for key, value in settings.items():
-            self.spark.conf.set(f"fs.s3a.bucket.{bucket}.{key}", value)
+            self.secrets += filter(None, (keys.secret_key, keys.session_token))
 
     def delete(self, bucket: str, key: str) -> None:
         self.server.client("s3").delete_object(Bucket=bucket, Key=key)
@@ -425,6 +415,10 @@ THROWN = {
     f"AWSBadRequestException: getFileStatus on s3a://raw/events: S3Exception: BAD REQUEST {S3.format(400)}null": (
         "s3a://raw: the storage refuses the request and gives no reason; renew the credentials and check the region, "
         "which mostly helps."
+    ),
+    'Unknown mandatory key  for s3a://lake/tables/_leases/x.json "fs.option.create.conditional.overwrite"': (
+        "s3a://lake/tables: the S3A of this Hadoop knows no conditional writes, by which runs take turns; take Spark "
+        "4.1 or newer, with Hadoop 3.4.2, or let only one run at a time write and say so with --no-turns."
     ),
     ": java.io.IOException: secret=hunter2\n\tat org.apache.hadoop.net.ConnectTimeoutException.frame(X.java:1)": (
         "s3a://lake/tables: the storage failed (IOException); run again; --verbose shows what Spark says about it."

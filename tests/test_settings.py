@@ -18,6 +18,7 @@ from parsely_spark.settings import (
     COMMANDS,
     BatchSettings,
     DemoSettings,
+    DoctorSettings,
     GenerateSettings,
     RegisterSettings,
     SparkSettings,
@@ -509,9 +510,30 @@ def test_hours_between_which_there_is_none_are_refused():
 
 
 def test_no_setting_has_the_name_of_a_table_in_the_file():
-    # `stream` has a setting `stream`, which stands in its table.
-    named = {name for command, kind in COMMANDS.items() for name in declared(kind) if name != command}
+    # `stream` has a setting `stream`, which stands in its table, and lends it.
+    named = {
+        name
+        for command, kind in COMMANDS.items()
+        for name, field in declared(kind).items()
+        if name not in (command, field.metadata["table"])
+    }
     assert not named & {*COMMANDS, "spark"}
+
+
+def test_the_doctor_looks_at_what_other_commands_are_told(here: Path):
+    file = f'lake = "s3a://b/lake"\n[batch]\nsource = "{SOURCE}"\nretry = true\n[stream]\nstream = "s"\nregion = "r"'
+    doctor = loaded("doctor", file)
+    assert (doctor.source, doctor.stream, doctor.region, doctor.role_arn) == ((SOURCE,), "s", "r", None)
+    doctor = loaded("doctor", f'{file}\n[doctor]\nstream = "t"', {"PARSELY_SPARK_REGION": "x"}, catalog="a.b")
+    assert (doctor.stream, doctor.region, doctor.lake, doctor.catalog) == ("t", "x", None, "a.b")
+
+
+def test_the_doctor_needs_to_be_told_nothing_and_refuses_no_source_that_it_could_look_at(here: Path):
+    doctor = loaded("doctor", None)
+    assert (doctor.source, doctor.lake, doctor.catalog, doctor.stream) == ((), None, None, None)
+    assert loaded("doctor", None, source=["gone"]).source == ("gone",)
+    with pytest.raises(SettingsError, match=r"^both of --lake URI and --catalog NAME given"):
+        DoctorSettings(lake="x", catalog="a.b")
 
 
 def test_the_page_of_settings_has_a_row_for_each_setting_of_each_command():
@@ -550,7 +572,8 @@ def test_the_example_file_loads_with_every_line_switched_on(here: Path, example:
 def test_the_example_file_has_every_setting(example: str):
     content = tomllib.loads(switched_on(example))
     for command, kind in COMMANDS.items():
-        assert {*content, *content[command]} >= set(declared(kind))
+        lent = {name for name, of in declared(kind).items() if name in content.get(of.metadata["table"] or "", ())}
+        assert {*content, *content[command], *lent} >= set(declared(kind))
 
 
 def test_the_example_file_gives_the_bucket_of_parsely_keys_of_its_own(here: Path, example: str):

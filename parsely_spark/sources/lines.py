@@ -68,6 +68,11 @@ def _lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
     return reduce(DataFrame.union, parts)
 
 
+def first_lines(spark: SparkSession, file: RawFile, most: int) -> list[str]:
+    """The first *most* lines of *file*, for which no more of it is read than they take."""
+    return [row["value"] for row in _lines(spark, [file]).limit(most).collect()]
+
+
 def hold_longer_lines(spark: SparkSession, files: Sequence[RawFile], read: Mapping[str, int]) -> list[RawFile]:
     """Those of *files* of which `read_lines` has passed over a line, because it was too long.
 

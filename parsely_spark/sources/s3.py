@@ -17,7 +17,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import SourceError
-from parsely_spark.jvm import is_s3a, list_objects
+from parsely_spark.jvm import is_s3a, list_folders, list_objects
 from parsely_spark.places import is_csv, literally
 from parsely_spark.storage_errors import look_at, storage_errors
 
@@ -31,6 +31,7 @@ CHUNK = re.compile(r"/(\d{4}/\d{2}/\d{2})/(?:(\d\d)/)?(?:.*/)?[^/]+\.gz$")
 
 
 # What Spark passes over, in folders and names below the source.
+_DAY = re.compile(r"/\d{4}/\d{2}/\d{2}/")
 _HIDDEN = re.compile(r"/(_[^=/]*(/|$)|\.)|\._COPYING_$")
 _LISTINGS_AT_ONCE = 16
 
@@ -94,6 +95,22 @@ def list_files(
         files.update(file for file in chunks if _is_between(file.path, begin, end))
         others += len(found) - len(chunks)
     return Listing(tuple(sorted(files)), others)
+
+
+def newest_day(spark: SparkSession, source: str) -> str:
+    """The folder of the last day below *source*, found by a listing of a folder's own folders at each level.
+
+    It is *source* where that is a day's or lies below one; and where no way leads to one, or no JVM is beside this
+    process to ask: what to say of that, `list_files` knows.
+    """
+    folder = source.rstrip("/")
+    while not _DAY.search(f"{folder}/"):
+        wanted = "[0-9]{2}" if re.search(r"/\d{4}(/\d{2})?$", folder) else "events|[0-9]{4}"
+        below = [name for name in list_folders(spark, folder) if re.fullmatch(wanted, name)]
+        if not below:
+            return source
+        folder = f"{folder}/{max(below)}"
+    return folder
 
 
 def changed_since(spark: SparkSession, files: Sequence[RawFile]) -> tuple[str, ...]:

@@ -63,6 +63,19 @@ def turn_to_write(lake: Lake, table: str) -> Iterator[None]:
         )
 
 
+def refuse_twice(spark: SparkSession, uri: str) -> None:
+    """Have the storage refuse two writes of the object at *uri*, which is there: one for each kind of condition.
+
+    Raises:
+        LakeError: if it takes one.
+    """
+    if any(write_object(spark, uri, uuid.uuid4().hex, instead_of=of) for of in ("no such tag", None)):
+        raise LakeError(
+            f"{uri}: this storage does not know conditional writes, by which runs take turns; let only one run at a "
+            "time write and say so with --no-turns."
+        )
+
+
 class _Lease:
     """One turn at one object."""
 
@@ -101,11 +114,7 @@ class _Lease:
         bucket = self._uri.split("/")[2]
         if bucket in _PROVEN:
             return
-        if any(write_object(self._spark, self._uri, uuid.uuid4().hex, instead_of=of) for of in ("no such tag", None)):
-            raise LakeError(
-                f"{self._uri}: this storage does not know conditional writes, by which runs take turns; let only one "
-                "run at a time write and say so with --no-turns."
-            )
+        refuse_twice(self._spark, self._uri)
         _PROVEN.add(bucket)
 
     def give_back(self) -> bool:

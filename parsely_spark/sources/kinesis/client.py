@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,11 @@ class KinesisStream:
         self._pace = _Pace(options.spacing_ms / 1000)
         self._iterator_pace = _Pace(options.spacing_ms / 1000)  # AWS counts them by themselves
         self._clock: tuple[float, float] | None = None  # the stream's, epoch s, and ours at that moment, monotonic
+
+    @property
+    def address(self) -> str:
+        """The URL of the server."""
+        return str(self._client.meta.endpoint_url)
 
     def now_ms(self) -> int:
         """The stream's clock, epoch ms; it may be up to a second late, and is never early."""
@@ -172,7 +178,11 @@ class KinesisStream:
             )
         if "Credential" in type(error).__name__:
             return _no_keys(self._options, text)
-        return f"{self.name}: {action} failed: {' '.join(text.split())[:500]}"
+        if "Invalid header value" in text:  # which the text goes on to show
+            return f"{self.name}: a line break or the like is in the keys of AWS; give them without."
+        # A signature that AWS cannot read is shown by it.
+        shown = re.sub(r"Credential=[^\s,]+", "Credential=***", text)
+        return f"{self.name}: {action} failed: {' '.join(shown.split())[:500]}"
 
 
 class _Pace:
@@ -205,13 +215,40 @@ class _Pace:
         time.sleep(at - now)
 
 
-def _client(options: KinesisSettings) -> Any:
-    import boto3
-    from botocore.config import Config
+def who_gave_keys(options: KinesisSettings) -> str:
+    """Which of boto3's ways to keys has led to some, such as env; the keys themselves are not looked at.
 
-    session = boto3.Session(region_name=options.region or options.region_of_arn)
+    Raises:
+        SourceError: if none has.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = _session(options).get_credentials()
+    except BotoCoreError as error:  # such as a login that has expired
+        raise SourceError(_no_keys(options, str(error))) from error
+    if found is None:
+        raise SourceError(_no_keys(options, "none of the usual places has any"))
+    return str(found.method)
+
+
+def _session(options: KinesisSettings) -> Any:
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        session = boto3.Session(region_name=options.region or options.region_of_arn)
+    except BotoCoreError as error:  # such as a profile that is in no file
+        raise SourceError(_no_keys(options, str(error))) from error
     if options.role_arn is not None:
         _assume(session, options, options.role_arn)
+    return session
+
+
+def _client(options: KinesisSettings) -> Any:
+    from botocore.config import Config
+
+    session = _session(options)
     # Tries are ours to make, so that each counts as a call.
     config = Config(retries={"mode": "standard", "total_max_attempts": 1}, max_pool_connections=32)
     try:
