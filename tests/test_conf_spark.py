@@ -13,7 +13,7 @@ from deployment import SUBMITTING, spark_defaults, spark_examples, submissions
 from s3_server import chunk, moto
 from standalone_cluster import SHORT_LIFE, SPARK_HOME
 
-from parsely_spark import session
+from parsely_spark.java import find_java
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +116,7 @@ def test_an_option_that_spark_submit_does_not_know_is_found() -> None:
 def launched(*options: str) -> str:
     """What is said of *options* by the launcher of spark-submit, which else prints a command."""
     launcher = ("org.apache.spark.launcher.Main", "org.apache.spark.deploy.SparkSubmit")
-    command = [session._java(), *SHORT_LIFE.split(), "-cp", f"{SPARK_HOME}/jars/*", *launcher, *options, "job.py"]
+    command = [find_java(), *SHORT_LIFE.split(), "-cp", f"{SPARK_HOME}/jars/*", *launcher, *options, "job.py"]
     environment = {"SPARK_HOME": str(SPARK_HOME), "SPARK_SCALA_VERSION": "2.13"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return done.stderr
