@@ -165,7 +165,7 @@ def operators(name: str) -> Iterator[dict[str, Any]]:
             return self.visit(constants[node.id])
 
         def visit_List(self, node: ast.List) -> ast.AST:
-            given = [of.value.elts if isinstance(of, ast.Starred) else [of] for of in node.elts]  # type: ignore[attr-defined]
+            given = [of.value.elts if isinstance(of, ast.Starred) else [of] for of in node.elts]
             return ast.List([self.visit(one) for some in given for one in some], node.ctx)
 
     for call in ast.walk(module):

@@ -66,7 +66,7 @@ def test_the_command_line_takes_what_a_file_submits(name: str) -> None:
         command, settings = understand(submission.words)
         assert command in ("batch", "stream", "verify")
         place = ("main.parsely", None) if name.startswith("databricks/") else (None, "s3a://BUCKET/lake")
-        assert (settings.catalog, settings.lake) == place  # type: ignore[attr-defined]
+        assert (settings.catalog, settings.lake) == place
 
 
 def test_every_way_to_submit_offers_the_batch_and_most_the_stream_or_verify() -> None:

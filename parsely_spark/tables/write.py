@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 FIRST_LOAD = Work("first load", 1)
-_CELL = ("date", "hour")
 
 
 def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
@@ -76,7 +75,7 @@ def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping
     loaded = _load_first(lake, rows, says)
     if loaded is not None:
         return Insertion(loaded, (says,))
-    cells = cells_of(rows, _CELL)
+    cells = cells_of(rows, EVENTS.partition_by)
     filled = _filled(lake, cells)
     # In a cell without events nothing is looked for, and its rows can be written as they lie; mostly those are nearly
     # all. A cell that another writer fills meanwhile is merged into all the same.
@@ -86,8 +85,8 @@ def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping
     inserted = {}
     for name, some in parts.items():
         if some:
-            part = rows if len(some) == len(cells) else rows.where(within(some, _CELL, of="s"))
-            condition, own = same(EVENT_KEY) & within(some, _CELL), {**says, "cells": name}
+            part = rows if len(some) == len(cells) else rows.where(within(some, EVENTS.partition_by, of="s"))
+            condition, own = same(EVENT_KEY) & within(some, EVENTS.partition_by), {**says, "cells": name}
             attempt = partial(_merge_new, lake, EVENTS.name, part, condition, says=own, as_they_lie=name == "new")
             inserted[name] = until_nobody_was_quicker(lake, EVENTS.name, attempt)
     commits = tuple({**says, "cells": name} for name, count in inserted.items() if count)
@@ -109,7 +108,7 @@ def _load_first(lake: Lake, rows: DataFrame, says: Mapping[str, object]) -> int 
 
 def _filled(lake: Lake, cells: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     """Those of *cells* that hold events."""
-    return cells_of(lake.read(EVENTS.name).alias("t").where(within(cells, _CELL)), _CELL)
+    return cells_of(lake.read(EVENTS.name).alias("t").where(within(cells, EVENTS.partition_by)), EVENTS.partition_by)
 
 
 def inserted_since(lake: Lake, table: str, commits: Collection[Mapping[str, object]]) -> DataFrame:
