@@ -15,7 +15,7 @@ OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(wildcard $(VERSION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help prerequisites dev demo test test-matrix test-oldest soak bench check format docs wheel dist lock clean
+.PHONY: help prerequisites dev demo test test-matrix test-oldest test-connect soak bench check format docs wheel dist lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,12 @@ test-matrix: $(OLDER:%=test-spark-%) ## run some of the tests on each older Spar
 test-spark-%: .venv-%/.jars
 	@echo "Spark $*:"
 	@.venv-$*/bin/python -m pytest $(MATRIX_TESTS)
+
+# As a client of Spark Connect, which Databricks' serverless compute is, and with what that refuses refused.
+# Left out: what is about a setting that nobody can make there.
+CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py verify.py) -k "not whatever_the_session_overwrites"
+test-connect: dev ## run the tests of batch, folds and verify on Spark Connect
+	@SPARK_REMOTE='local[2]' $(BIN)/python -m pytest $(CONNECT_TESTS)
 
 test-oldest: $(lastword $(OLDER:%=test-spark-%))
 

@@ -13,6 +13,8 @@ from pyspark.sql import functions as F
 
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError
+from parsely_spark.jvm import is_driver
+from parsely_spark.keeping import kept
 from parsely_spark.small_work import MOST_MERGED_AT_ONCE
 from parsely_spark.sources.kinesis.sentences import errors_of_reading
 from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
@@ -68,8 +70,7 @@ class Ingested:
 def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
     """Read *files* and insert what is new.
 
-    Each step can be repeated: a run that dies in between is made good by the next one, which reads the slice again
-    and finds its events there.
+    Each step can be repeated: after a run that dies in between, the next one finds the events of the slice there.
 
     Args:
         lake: where the tables are.
@@ -94,6 +95,9 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
         more_rejected = [_too_long_rows(lake, too_long, ingested_at)] if too_long else []
         inserted = _keep(lake, read, {RUN: run_id, "slice": number}, ingested_at, more_rejected)
         unknown = read.unknown()
+        # Where nothing can be kept, the files have been read again since.
+        if not is_driver(lake.spark) and (changed := changed_since(lake.spark, files)):
+            return Ingested(changed=changed)
     ledger = [_ledger_row(file, read.counts, inserted[file.path], file in too_long, ingested_at) for file in files]
     record_files(lake, ledger, run_id=run_id)
     may_crash("recorded files")
@@ -179,9 +183,7 @@ class _Read:
 def _read(read: DataFrame, ingested_at: datetime, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
-        rows = number_copies(parsed, spread=spread).persist()
-        until_done.callback(rows.unpersist)
-        return rows
+        return until_done.enter_context(kept(number_copies(parsed, spread=spread)))
 
     lines = keep(parse(read, ingested_at=ingested_at))
     counts = _count(lines)

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from contextlib import nullcontext
 from importlib import metadata, resources
 from pathlib import Path
@@ -17,11 +18,12 @@ from py4j.java_gateway import JavaPackage  # type: ignore[import-untyped]  # it 
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkRuntimeError
 from pyspark.find_spark_home import _find_spark_home
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, is_remote
 
 from parsely_spark import class_archive
 from parsely_spark.errors import LakeError, SettingsError
 from parsely_spark.java import find_java, why_unfit
+from parsely_spark.jvm import is_driver
 from parsely_spark.jvm_start import only_in_a_file, passed_on
 from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def get_session(name: str, settings: SparkSettings) -> SparkSession:
-    """Return the running session where a platform or a notebook has made one, else make it.
+    """Return the running session where a platform, a notebook or a server of Spark Connect has one, else make it.
 
     Args:
         name: of the application, as the cluster's pages show it.
@@ -46,6 +48,8 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     defaults = {"spark.app.name": name, **_defaults(settings, given)}
     chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
     chosen |= _endpoint(settings.s3_endpoint_url)
+    if "SPARK_REMOTE" in os.environ:  # it says itself where Spark is to be, and PySpark wants that said once
+        chosen.pop("spark.master", None)
     chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
     # Without a locale of UTF-8 the JVM that starts here misses files whose names are not ASCII, and does not say so.
     if not locale.getencoding().upper().startswith("UTF"):
@@ -60,6 +64,8 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
             why_unfit()
             or "Spark's JVM did not start, for the reason that it gives above; check the settings file's table [spark]."
         ) from error
+    if not is_driver(spark):
+        return spark
     if spark._jvm is not None and isinstance(spark._jvm.io.delta.tables.DeltaTable, JavaPackage):
         raise LakeError(_no_delta(spark.version))
     _let_ctrl_c_through(spark.version)
@@ -77,7 +83,10 @@ def _built(settings: dict[str, str]) -> SparkSession:
     builder = SparkSession.builder
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with warnings.catch_warnings():
+        # A server of Connect that starts here has them by then, but its client tries to set all of them once more.
+        warnings.filterwarnings("ignore", "Failed to set", UserWarning)
+        return builder.getOrCreate()
 
 
 def is_there() -> bool:
@@ -86,7 +95,8 @@ def is_there() -> bool:
 
 
 def _has_session() -> bool:
-    return "DATABRICKS_RUNTIME_VERSION" in os.environ or SparkSession.getActiveSession() is not None
+    is_served = is_remote() or os.environ.get("SPARK_REMOTE", "").startswith("sc://")
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ or is_served or SparkSession.getActiveSession() is not None
 
 
 def _let_ctrl_c_through(version: str) -> None:
@@ -116,7 +126,9 @@ def forgets_tables(spark: SparkSession) -> bool:
 
 
 def running_tasks(spark: SparkSession) -> tuple[int, int]:
-    """How many tasks of the stages that run now are done, and how many they have."""
+    """How many tasks of the stages that run now are done, and how many they have; none where a server knows."""
+    if not is_driver(spark):
+        return 0, 0
     tracker = spark.sparkContext.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
     known = [stage for stage in stages if stage is not None]

@@ -56,7 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark() -> Iterator[SparkSession]:
     """The one session of the process, made as the program makes its own."""
     session = get_session("tests", SparkSettings(spark=SMALL))
-    yield session
+    with pytest.MonkeyPatch.context() as patch:
+        if "SPARK_REMOTE" in os.environ:  # then its driver, and what the driver alone can do, is out of reach
+            from serverless import restrict
+
+            restrict(patch)
+        yield session
     session.stop()
 
 

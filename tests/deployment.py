@@ -102,12 +102,12 @@ def of_job_run(run: dict[str, Any]) -> Submission:
     return of_spark_submit(words, **properties)
 
 
-def bundle() -> dict[str, Any]:
-    """The bundle of Databricks, its files in one and its variables replaced as for `prod`."""
+def bundle(*include: str) -> dict[str, Any]:
+    """The bundle of Databricks, its files in one, or those that others *include*, and its variables as for `prod`."""
     whole = content("databricks/databricks.yml")
     folder = CONF / "databricks"
     jobs: dict[str, Any] = {}
-    for pattern in whole["include"]:
+    for pattern in include or whole["include"]:
         for file in sorted(folder.glob(pattern)):
             own = content(str(file.relative_to(CONF)))["resources"]["jobs"]
             assert not jobs.keys() & own.keys()
@@ -118,8 +118,8 @@ def bundle() -> dict[str, Any]:
 
 
 def _of_databricks(name: str) -> list[Submission]:
-    jobs = content(name)["resources"]["jobs"]
-    tasks = [task for job in jobs for task in bundle()["resources"]["jobs"][job]["tasks"]]
+    jobs = bundle(name.removeprefix("databricks/"))["resources"]["jobs"]
+    tasks = [task for job in jobs.values() for task in job["tasks"]]
     return [Submission(words=task["python_wheel_task"]["parameters"]) for task in tasks]
 
 
@@ -207,6 +207,8 @@ SUBMITTING: dict[str, Callable[[str], list[Submission]]] = {
     "databricks/resources/batch.job.yml": _of_databricks,
     "databricks/resources/stream.job.yml": _of_databricks,
     "databricks/resources/verify.job.yml": _of_databricks,
+    "databricks/serverless/batch.job.yml": _of_databricks,
+    "databricks/serverless/verify.job.yml": _of_databricks,
     "emr/serverless-batch.json": lambda name: [of_job_run(content(name))],
     "emr/serverless-stream.json": lambda name: [of_job_run(content(name))],
     "emr/steps.api.json": _of_api_steps,

@@ -1,4 +1,4 @@
-"""`jobs/batch.py` as a cluster runs it: by spark-submit, on a master and two workers, from the zip of `make dist`."""
+"""The jobs as a cluster runs them: by spark-submit, on a master and two workers, from the zip of `make dist`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kinesis_reader import MotoKinesis
 from oracle import Ledger, read_lines, sessions, unique_events
+from s3_server import moto
 from standalone_cluster import SPARK_HOME, WORKERS, Cluster, Submitted, standalone_cluster
 
 import parsely_spark
@@ -259,3 +261,50 @@ def test_executors_that_die_in_the_middle_lose_and_double_nothing(
     assert counts == {name: getattr(expected, name) for name in counts}
     wanted = sessions(expected.events.values(), lambda user_agent, ua_browser: False)
     assert summary["rows_touched"] == {"sessions": len(wanted)}
+
+
+# What the cluster's own Python has not: boto3 and pyarrow, with which workers ask Kinesis. The keys are theirs, too.
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+TO_AWS = (
+    *("--conf", f"spark.pyspark.python={sys.executable}"),
+    *(word for name in KEYS for word in ("--conf", f"spark.executorEnv.{name}=test")),
+    *("--conf", "spark.hadoop.fs.s3a.access.key=test", "--conf", "spark.hadoop.fs.s3a.secret.key=test"),
+)
+
+
+def test_a_stream_on_a_cluster_that_loses_an_executor_leaves_nothing_for_the_batch(
+    cluster: Cluster, distribution: Distribution, bucket: Path, expected: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kinesis, the lake and the copy of the events on one server: `jobs/stream.py` drains, `jobs/batch.py` heals."""
+    for name in KEYS:
+        monkeypatch.setitem(cluster.environment, name, "test")
+    with moto() as server:
+        kinesis = MotoKinesis(server)
+        kinesis.create("s", 2)
+        kinesis.put("s", *(line for line in read_lines(bucket) if line.strip()))
+        files = {str(path.relative_to(bucket).with_suffix("")): path.read_bytes() for path in bucket.rglob("*.gz")}
+        server.put("parsely-dw-x", **files)
+        server.put("lake")
+        s3 = server.client("s3")
+
+        def kill_in_the_middle() -> None:
+            while "Contents" not in s3.list_objects_v2(Bucket="lake", Prefix="tables/events/date="):
+                time.sleep(0.05)
+            cluster.kill_an_executor()
+
+        place = ("--lake", "s3a://lake/tables", "--tables", "sessions", "--s3-endpoint-url", server.url, "--json")
+        which = ("--stream", "s", "--region", "us-east-1", "--endpoint-url", server.url, "--available-now")
+        stream = (distribution.jobs / "stream.py", *which, "--checkpoint", "s3a://lake/checkpoint", *place)
+        with ThreadPoolExecutor() as thread:
+            killed = thread.submit(kill_in_the_middle)
+            streamed = cluster.submit(*MEMORY, *TO_AWS, *distribution.py_files, *stream)
+            assert streamed.exit_code == 0, streamed
+            killed.result(timeout=1)
+        batch = (distribution.jobs / "batch.py", "--source", "s3a://parsely-dw-x/events", *place)
+        batched = cluster.submit(*MEMORY, *TO_AWS, *distribution.py_files, *batch)
+    assert batched.exit_code == 0, batched
+    assert ["137" in event["Removed Reason"] for event in streamed.of_kind("ExecutorRemoved")] == [True]
+    assert len({end["Task Info"]["Executor ID"] for end in streamed.of_kind("TaskEnd")}) > WORKERS  # one came anew
+    assert summary_of(streamed)["inserted"] == expected.inserted
+    left = {name: summary_of(batched)[name] for name in ("lines", "inserted", "rows_touched")}
+    assert left == {"lines": expected.lines, "inserted": 0, "rows_touched": {"sessions": 0}}

@@ -34,8 +34,11 @@ FIRST = versions.tested_versions()[0]
 # --- Databricks -------------------------------------------------------------------------------------------------
 
 
-def jobs() -> dict[str, dict[str, Any]]:
-    return dict(bundle()["resources"]["jobs"])
+SERVERLESS = ("serverless/*.job.yml", "resources/stream.job.yml")  # as databricks.yml says it
+
+
+def jobs(*include: str) -> dict[str, dict[str, Any]]:
+    return dict(bundle(*include)["resources"]["jobs"])
 
 
 def is_taken(job: dict[str, Any]) -> bool:
@@ -49,8 +52,9 @@ def is_taken(job: dict[str, Any]) -> bool:
         return False
 
 
-def test_databricks_takes_each_job_as_it_is() -> None:
-    assert [name for name, job in jobs().items() if not is_taken(job)] == []
+@pytest.mark.parametrize("include", [(), SERVERLESS], ids=["clusters", "serverless"])
+def test_databricks_takes_each_job_as_it_is(include: tuple[str, ...]) -> None:
+    assert [name for name, job in jobs(*include).items() if not is_taken(job)] == []
 
 
 @pytest.mark.parametrize(
@@ -82,6 +86,21 @@ def test_a_task_calls_the_entry_point_of_the_wheel_that_the_bundle_builds() -> N
             assert task["job_cluster_key"] in keys
             (library,) = task["libraries"]
             assert (CONF / "databricks/resources" / library["whl"]).resolve() == built / "*.whl"
+
+
+def test_serverless_compute_has_the_same_jobs_with_the_wheel_in_an_environment() -> None:
+    assert " and ".join(SERVERLESS) in text_of("databricks/databricks.yml")
+    usual, serverless = jobs(), jobs(*SERVERLESS)
+    assert usual.keys() == serverless.keys()
+    for name in usual.keys() - {"parsely_stream"}:
+        (usually,), (task,) = usual[name].pop("tasks"), serverless[name].pop("tasks")
+        assert task["python_wheel_task"] == usually["python_wheel_task"]
+        (environment,) = serverless[name].pop("environments")
+        assert task["environment_key"] == environment["environment_key"]
+        (wheel,) = environment["spec"]["dependencies"]
+        assert (CONF / "databricks/serverless" / wheel).resolve() == ROOT / "dist/*.whl"
+        del usual[name]["job_clusters"]
+        assert serverless[name] == usual[name]
 
 
 def test_a_bundle_uses_each_of_its_variables_and_no_setting_of_s3() -> None:

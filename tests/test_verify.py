@@ -84,7 +84,7 @@ def test_the_sums_of_events_are_those_of_sessions_and_of_nobody(fed: Lake) -> No
 def test_a_sum_shows_what_a_sample_passes_over(fed: Lake, spark: SparkSession, tmp_path: Path) -> None:
     shutil.copytree(fed.place, tmp_path / "lake")
     lake = Lake(spark, str(tmp_path / "lake"))
-    lake.delta("sessions").update(F.lit(True), {"watched_s": F.col("watched_s") + 1})
+    lake.spark.sql(f"UPDATE {lake.name_of('sessions')} SET watched_s = watched_s + 1")
     findings = run_verify(lake, QUIET, sample=0.0, tables=("sessions",))
     assert not findings.is_right
     (difference,) = findings.differences
@@ -96,7 +96,8 @@ def test_a_wrong_sketch_is_found(fed: Lake, spark: SparkSession, tmp_path: Path)
     shutil.copytree(fed.place, tmp_path / "lake")
     lake = Lake(spark, str(tmp_path / "lake"))
     other = spark.range(50).select(F.hll_sketch_agg(F.col("id").cast("string"))).collect()[0][0]
-    lake.delta("post_hours").update(F.lit(True), {"visitors_sketch": F.lit(other)})
+    sketch = f"X'{other.hex()}'"
+    lake.spark.sql(f"UPDATE {lake.name_of('post_hours')} SET visitors_sketch = {sketch}")
     findings = run_verify(lake, QUIET, tables=("post_hours",))
     assert findings.different["post_hours"] == lake.read("post_hours").count()
     assert {difference.column for difference in findings.differences} == {"visitors_sketch"}

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
 from parsely_spark.findings import Difference, Findings, Total
+from parsely_spark.keeping import kept
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
@@ -105,7 +106,7 @@ def _noted(lake: Lake) -> int:
     version = ("path", "size_bytes", "modified_at")
     noted = [lake.read(INGESTED_FILES.name).select("run_id", *version, "inserted").distinct()]
     if lake.has(RUNS.name):
-        made_ms = lake.delta(EVENTS.name).detail().select(F.unix_millis("createdAt")).collect()[0][0]
+        made_ms = lake.detail(EVENTS.name).select(F.unix_millis("createdAt")).collect()[0][0]
         of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
         noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
     return sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
@@ -122,8 +123,7 @@ def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
         for rows in (rows_at(lake, fold.name, state.version), from_nothing(lake, fold, version=state.folded))
     )
     findings.rows[fold.name] = stored.count()
-    pairs = _different_pairs(stored, expected, fold.grouping_names, stored.columns).persist()
-    try:
+    with kept(_different_pairs(stored, expected, fold.grouping_names, stored.columns)) as pairs:
         findings.different[fold.name] = pairs.count()
         for row in pairs.orderBy("key").limit(MOST_SHOWN).collect():
             for column in row["columns"]:
@@ -136,8 +136,6 @@ def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
                         expected=column["expected"],
                     )
                 )
-    finally:
-        pairs.unpersist()
     _check_totals(lake, fold, state, findings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
@@ -13,50 +13,13 @@ from parsely_spark.errors import LakeError
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.spec import TableColumn, TableSpec
 from parsely_spark.transforms.parse import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyspark.sql import DataFrame, SparkSession
 
     from parsely_spark.transforms.fold import Fold
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """A column as Delta and the documentation show it."""
-
-    name: str
-    type: str  # Spark DDL
-    meaning: str
-    combines: str = ""  # how a fold comes to the value
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """The declaration of one table.
-
-    Attributes:
-        name: the table.
-        grain: what one row is, as a sentence.
-        columns: in the order of the table.
-        partition_by: names of the partition columns.
-        prune_by: names of the columns whose file statistics are worth keeping.
-        properties: Delta table properties beside those that every table has.
-    """
-
-    name: str
-    grain: str
-    columns: tuple[TableColumn, ...]
-    partition_by: tuple[str, ...]
-    prune_by: tuple[str, ...]
-    properties: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def all_properties(self) -> dict[str, str]:
-        """The Delta table properties."""
-        return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
 
 
 def of_fold(fold: Fold) -> TableSpec:
@@ -228,7 +191,7 @@ class Lake:
             # To make a table there is the catalog's own affair.
             if not self.spark.catalog.tableExists(self.name_of(table)):
                 return None
-            folder = self.delta(table).detail().select("location").collect()[0][0]
+            folder = self.detail(table).select("location").collect()[0][0]
         lake, _, name = folder.rpartition("/")
         return f"{lake}/_leases/{name}.json"
 
@@ -236,8 +199,16 @@ class Lake:
         """The rows of *table* as they are now."""
         return self.spark.read.table(self.name_of(table))
 
+    def detail(self, table: str) -> DataFrame:
+        """What Delta tells of *table* as a whole: a row with its id, place, size and more."""
+        return self.spark.sql(f"DESCRIBE DETAIL {self.name_of(table)}")
+
+    def qualifier_of(self, table: str) -> str:
+        """What stands before a column of *table* where it has no alias."""
+        return self.name_of(table).rpartition(".")[2] if self.is_catalog else self.name_of(table).removeprefix("delta.")
+
     def delta(self, table: str) -> DeltaTable:
-        """The handle by which Delta merges into *table* and tells its history."""
+        """The handle by which Delta merges into *table*; a client of Connect has none."""
         return DeltaTable.forName(self.spark, self.name_of(table))
 
     def look(self) -> None:
@@ -270,19 +241,8 @@ class Lake:
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""
         spec = TABLES[table]
-        builder = DeltaTable.createIfNotExists(self.spark).comment(f"Grain: {spec.grain}.")
-        if self.is_catalog:
-            builder = builder.tableName(self.name_of(table))
-        else:
-            builder = builder.location(f"{self.place.rstrip('/')}/{table}")
-        for column in spec.columns:
-            builder = builder.addColumn(column.name, column.type, comment=column.meaning)
-        for key, value in spec.all_properties.items():
-            builder = builder.property(key, value)
-        if spec.partition_by:
-            builder = builder.partitionedBy(*spec.partition_by)
         try:
-            builder.execute()
+            self.spark.sql(spec.creation(self.name_of(table)))
         except AnalysisException as error:
             if self.is_catalog or error.getCondition() != "DELTA_TABLE_NOT_FOUND":
                 raise

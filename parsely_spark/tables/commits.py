@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
 from parsely_spark.small_work import looking
 from parsely_spark.tables.lease import turn_to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Column, DataFrame, Row
 
     from parsely_spark.tables.catalog import Lake
 
@@ -44,9 +45,9 @@ class Work(NamedTuple):
 
 RUN = "run_id"  # what every commit of ours says of itself
 
-_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-_APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
-_GATHERS = "spark.databricks.delta.merge.repartitionBeforeWrite.enabled"
+# The conditions of an insert, as Delta's history repeats them, and in them the words of `as_condition`.
+_CONDITIONS = "operationParameters.notMatchedPredicates"
+_WORDS = re.compile(r"parsely_spark says ([0-9a-f]+)")
 
 # What Delta says when another writer was quicker. It has changed nothing then.
 _CONFLICTS = (
@@ -66,19 +67,39 @@ def version_of(lake: Lake, table: str) -> int:
 
 def history(lake: Lake, table: str, newest: int | None) -> list[Row]:
     """The *newest* commits of *table*, newest first, or all of them: version, operation, metrics and message."""
+    limit = f" LIMIT {newest}" if newest else ""
     with looking(lake.spark):
-        commits = lake.delta(table).history(newest) if newest else lake.delta(table).history()
-        rows = commits.select("version", "operation", "operationMetrics", "userMetadata").collect()
+        commits = lake.spark.sql(f"DESCRIBE HISTORY {lake.name_of(table)}{limit}")
+        conditions = F.col(_CONDITIONS).alias("conditions")
+        rows = commits.select("version", "operation", "operationMetrics", "userMetadata", conditions).collect()
     return sorted(rows, key=lambda row: row["version"], reverse=True)  # Spark would take two jobs for it
 
 
 def said(commit: Row) -> dict[str, Any]:
     """What one of our commits says of itself; nothing for somebody else's."""
+    in_words = _WORDS.search(commit["conditions"] or "")
     try:
-        words = json.loads(commit["userMetadata"] or "{}")
+        words = json.loads(bytes.fromhex(in_words[1]) if in_words else commit["userMetadata"] or "{}")
     except ValueError:  # a text of their own
         return {}
     return words if isinstance(words, dict) else {}
+
+
+def as_condition(says: Mapping[str, object], column: Column) -> Column:
+    """A condition by which a commit can say *says* where nothing else can: that *column* is not this very text."""
+    return ~column.eqNullSafe(F.lit(f"parsely_spark says {json.dumps(dict(says)).encode().hex()}"))
+
+
+def made_commit(lake: Lake, table: str, says: Mapping[str, object]) -> Row | None:
+    """The commit that was made just now and *says* this of itself; None if none was."""
+    return next((commit for commit in history(lake, table, 20) if said(commit) == dict(says)), None)
+
+
+def inserted_by(commit: Row) -> int:
+    """How many rows a commit has brought; Delta counts those of a merge apart, and none where it only moves them."""
+    counts = commit["operationMetrics"] or {}  # a writer that is not ours may tell nothing
+    name = {"WRITE": "numOutputRows", "MERGE": "numTargetRowsInserted"}.get(commit["operation"])
+    return int(counts.get(name, 0)) if name else 0
 
 
 def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
@@ -89,7 +110,7 @@ def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
     """
     for newest in (20, None):
         for commit in history(lake, table, newest):
-            if said(commit) == says:
+            if said(commit) == dict(says):
                 return int(commit["version"])
     raise LakeError(f"{lake.name_of(table)} has no commit that says {dict(says)}; somebody has removed it.")
 
@@ -107,9 +128,14 @@ def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object
         writer.saveAsTable(lake.name_of(table))
 
 
-def overwrite(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
-    """Put *rows* in the place of all that is in *table*; arguments and result as of `append_once`."""
-    return _write_once(lake, table, rows, "overwrite", work, says)
+def overwrite(
+    lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object], where: str | None = None
+) -> int | None:
+    """Put *rows* in the place of all that is in *table*, or of what is there *where*, a condition in SQL, holds.
+
+    Other arguments and result are as of `append_once`.
+    """
+    return _write_once(lake, table, rows, "overwrite", work, says, where)
 
 
 def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -129,38 +155,22 @@ def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Ma
 
 
 def _write_once(
-    lake: Lake, table: str, rows: DataFrame, mode: str, work: Work, says: Mapping[str, object]
+    lake: Lake,
+    table: str,
+    rows: DataFrame,
+    mode: str,
+    work: Work,
+    says: Mapping[str, object],
+    where: str | None = None,
 ) -> int | None:
-    metadata = json.dumps(dict(says))
     # Whatever the session's setting: what is put in the place of a table is all of it, not some partitions.
     writer = rows.write.format("delta").mode(mode).option("partitionOverwriteMode", "static")
-    writer = writer.option("userMetadata", metadata)
+    writer = writer.option("userMetadata", json.dumps(dict(says)))
+    if where is not None:
+        writer = writer.option("replaceWhere", where)
     writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
-    for commit in history(lake, table, 20):
-        if commit["userMetadata"] == metadata:
-            return int(commit["operationMetrics"]["numOutputRows"])
-    return None
-
-
-@contextmanager
-def merging(
-    lake: Lake, *, says: Mapping[str, object], work: Work | None = None, as_they_lie: bool = False
-) -> Iterator[None]:
-    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*.
-
-    Its rows are gathered by partition before they are written, which is a second shuffle of them, unless they are to
-    be written *as_they_lie*, by the tasks that have them.
-    """
-    settings = {_METADATA: json.dumps(dict(says))} | ({_GATHERS: "false"} if as_they_lie else {})
-    if work is not None:
-        settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
-    for key, value in settings.items():
-        lake.spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in settings:
-            lake.spark.conf.unset(key)
+    commit = made_commit(lake, table, says)
+    return int(commit["operationMetrics"]["numOutputRows"]) if commit is not None else None
 
 
 def until_nobody_was_quicker(lake: Lake, table: str, attempt: Callable[[], int | None]) -> int:

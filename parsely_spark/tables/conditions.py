@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any
@@ -14,23 +15,22 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 
-def same(names: tuple[str, ...]) -> Column:
-    """Whether the rows of `t` and `s` have the same values, or none, in the columns *names*."""
-    return reduce(and_, (F.col(f"t.{name}").eqNullSafe(F.col(f"s.{name}")) for name in names))
-
-
-def in_cells(rows: DataFrame, names: tuple[str, ...]) -> Column:
-    """A condition on the target with the cells of *rows* as literals, by which Delta reads and locks only those."""
-    return within(cells_of(rows, names), names) if names else F.lit(True)
+def same(names: tuple[str, ...], *, of: str = "t") -> Column:
+    """Whether the rows of *of* and `s` have the same values, or none, in the columns *names*."""
+    return reduce(and_, (F.col(f"{of}.{name}").eqNullSafe(F.col(f"s.{name}")) for name in names))
 
 
 def cells_of(rows: DataFrame, names: tuple[str, ...]) -> set[tuple[Any, ...]]:
-    """The values that *rows* have in the columns *names*."""
+    """The values that *rows* have in the columns *names*: of a table without partitions, one cell."""
+    if not names:
+        return {()}
     return {tuple(row) for row in rows.select(*names).distinct().collect()}
 
 
 def within(cells: Collection[tuple[Any, ...]], names: tuple[str, ...], *, of: str = "t") -> Column:
-    """Whether a row of *of* is in one of *cells*."""
+    """Whether a row of *of* is in one of *cells*: in literals, by which Delta reads and locks only those."""
+    if not names:
+        return F.lit(True)
     *outer, inner = names
     values: dict[tuple[object, ...], list[Any]] = {}
     for *path, value in sorted(cells):
@@ -41,3 +41,17 @@ def within(cells: Collection[tuple[Any, ...]], names: tuple[str, ...], *, of: st
         for path, inside in values.items()
     ]
     return reduce(or_, of_each, F.lit(False))
+
+
+def within_sql(cells: Collection[tuple[Any, ...]], names: tuple[str, ...]) -> str | None:
+    """`within` as SQL; None for a table without partitions, in which all rows are."""
+    if not names:
+        return None
+    each = (
+        " AND ".join(f"{name} = {_literal(at)}" for name, at in zip(names, cell, strict=True)) for cell in sorted(cells)
+    )
+    return " OR ".join(f"({cell})" for cell in each) or "false"
+
+
+def _literal(value: date | int) -> str:
+    return f"DATE'{value}'" if isinstance(value, date) else str(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
+from parsely_spark.keeping import kept
 from parsely_spark.small_work import small_work
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import (
@@ -14,22 +15,21 @@ from parsely_spark.tables.commits import (
     Work,
     append_once,
     history,
-    merging,
     overwrite,
     said,
     until_nobody_was_quicker,
     version_of,
 )
-from parsely_spark.tables.conditions import in_cells, same
+from parsely_spark.tables.merge import merge_fold
 from parsely_spark.tables.news import News, rows_at
-from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT, changed_runs
-from parsely_spark.transforms.fold import combine, finish, finished, is_piece, summarize
+from parsely_spark.tables.runs import ADD, WHAT, changed_runs
+from parsely_spark.transforms.fold import combine, finish, is_piece, summarize
 from parsely_spark.transforms.sessionize import MAKES_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.transforms.fold import Fold
@@ -96,15 +96,14 @@ def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> int | 
     if state.folded >= state.events:
         return 0
     are_few = state.news.are_few(state.folded)
-    with small_work(lake.spark, is_small=are_few, stored_bytes=state.news.size_bytes):
-        partials = summarize(state.news.between(state.folded, state.events), fold).persist()
-        try:
-            if state.folded == 0:
-                rows = finish(combine(partials, fold), fold)
-                return append_once(lake, fold.name, rows, work=state.work, says=state.says(run_id))
-            return _merge(lake, fold, partials, followed, work=state.work, says=state.says(run_id))
-        finally:
-            partials.unpersist()
+    with (
+        small_work(lake.spark, is_small=are_few, stored_bytes=state.news.size_bytes),
+        kept(summarize(state.news.between(state.folded, state.events), fold)) as partials,
+    ):
+        if state.folded == 0:
+            rows = finish(combine(partials, fold), fold)
+            return append_once(lake, fold.name, rows, work=state.work, says=state.says(run_id))
+        return _merge(lake, fold, partials, followed, work=state.work, says=state.says(run_id))
 
 
 def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
@@ -129,36 +128,10 @@ def _merge(
 ) -> int | None:
     pieces = partials.where(is_piece(fold))
     if fold.runs is None or pieces.isEmpty():
-        return _merge_rows(lake, fold, partials.withColumn(WHAT, F.lit(ADD)), work=work, says=says)
+        return merge_fold(lake, fold, partials.withColumn(WHAT, F.lit(ADD)), work=work, says=says)
     named = partials.where(~is_piece(fold)).withColumn(WHAT, F.lit(ADD)).drop(MAKES_ROW)
-    rows = named.unionByName(changed_runs(lake.read(fold.name), pieces, fold, followed)).persist()
-    try:
-        return _merge_rows(lake, fold, rows, work=work, says=says)
-    finally:
-        rows.unpersist()
-
-
-def _merge_rows(lake: Lake, fold: Fold, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
-    def merged(name: str) -> Column:
-        stored, given = F.col(f"t.{name}"), F.col(f"s.{name}")
-        if name not in measures:
-            return stored
-        added = measures[name].merge(stored, given)
-        return F.when(F.col(f"s.{WHAT}") == PUT, given).otherwise(added) if fold.runs is not None else added
-
-    measures = {measure.name: measure for measure in fold.measures}
-    # All that `summarize` groups by: the attributes follow from the key, unless two keys are of one text.
-    condition = same(fold.grouping_names) & in_cells(rows, fold.cell_names)
-    merge = lake.delta(fold.name).alias("t").merge(rows.alias("s"), condition)
-    is_dropped = F.col(f"s.{WHAT}") == DROP
-    if fold.runs is not None:
-        merge = merge.whenMatchedDelete(is_dropped)
-    merge = merge.whenMatchedUpdate(set=dict(finished(fold, merged)))
-    merge = merge.whenNotMatchedInsert(~is_dropped, dict(finished(fold, lambda name: F.col(f"s.{name}"))))
-    with merging(lake, says=says, work=work):
-        counts = merge.execute().collect()
-    # Nothing at all is said of a merge that was skipped: somebody else has written from the same state.
-    return int(counts[0]["num_affected_rows"]) if counts else None
+    with kept(named.unionByName(changed_runs(lake.read(fold.name), pieces, fold, followed))) as rows:
+        return merge_fold(lake, fold, rows, work=work, says=says)
 
 
 def state_of(lake: Lake, table: str, news: News | None = None) -> State:

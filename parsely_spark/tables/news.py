@@ -9,10 +9,10 @@ from pyspark.errors import AnalysisException
 from parsely_spark.errors import LakeError
 from parsely_spark.small_work import MOST_FOLDED_EVENTS, looking
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import changes, history
+from parsely_spark.tables.commits import changes, history, inserted_by
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import DataFrame
 
     from parsely_spark.tables.catalog import Lake
 
@@ -31,7 +31,7 @@ class News:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         with looking(lake.spark):
-            detail = lake.delta(EVENTS.name).detail().select("id", "sizeInBytes").collect()[0]
+            detail = lake.detail(EVENTS.name).select("id", "sizeInBytes").collect()[0]
         self.events_id, self.size_bytes = str(detail["id"]), int(detail["sizeInBytes"])
         self._commits = history(lake, EVENTS.name, _COMMITS)
         self.version = int(self._commits[0]["version"])
@@ -40,7 +40,7 @@ class News:
     def are_few(self, folded: int) -> bool:
         """Whether few events are new since the version *folded*, as far as the newest commits tell."""
         since = [commit for commit in self._commits if commit["version"] > folded]
-        return len(since) == self.version - folded and sum(map(_inserted, since)) <= MOST_FOLDED_EVENTS
+        return len(since) == self.version - folded and sum(map(inserted_by, since)) <= MOST_FOLDED_EVENTS
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.
@@ -74,10 +74,3 @@ class News:
 def rows_at(lake: Lake, table: str, version: int) -> DataFrame:
     """The rows of *table* as of a version of it."""
     return lake.spark.read.option("versionAsOf", version).table(lake.name_of(table))
-
-
-def _inserted(commit: Row) -> int:
-    """How many rows a commit has brought; Delta counts those of a merge apart, and none where it only moves them."""
-    counts = commit["operationMetrics"] or {}  # a writer that is not ours may tell nothing
-    name = {"WRITE": "numOutputRows", "MERGE": "numTargetRowsInserted"}.get(commit["operation"])
-    return int(counts.get(name, 0)) if name else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from parsely_spark.keeping import made_once
 from parsely_spark.transforms.fold import join
 from parsely_spark.transforms.sessionize import MAKES_ROW, is_near
 
@@ -40,7 +41,7 @@ def changed_runs(stored: DataFrame, pieces: DataFrame, fold: Fold, followed: Dat
     reach = pieces
     if fold.follows is not None and followed is not None:
         # Made once: it is asked three times, and Delta would look for its files each time.
-        reach = _whole_runs(followed, pieces, fold.follows, fold.runs).localCheckpoint()
+        reach = made_once(_whole_runs(followed, pieces, fold.follows, fold.runs))
         pieces = pieces.unionByName(reach, allowMissingColumns=True)
     stored_row = F.struct(*fold.grouping_names)
     columns = [*fold.grouping_names, *(measure.name for measure in fold.measures)]

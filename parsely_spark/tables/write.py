@@ -14,19 +14,17 @@ from parsely_spark.tables.commits import (
     Work,
     append_once,
     changes,
-    merging,
     until_nobody_was_quicker,
     version_of,
     version_that,
 )
-from parsely_spark.tables.conditions import cells_of, same, within
+from parsely_spark.tables.conditions import cells_of, within
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.merge import insert_new
 from parsely_spark.transforms.dedupe import EVENT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-    from pyspark.sql import Column
 
     from parsely_spark.tables.catalog import Lake
 
@@ -86,8 +84,8 @@ def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping
     for name, some in parts.items():
         if some:
             part = rows if len(some) == len(cells) else rows.where(within(some, EVENTS.partition_by, of="s"))
-            condition, own = same(EVENT_KEY) & within(some, EVENTS.partition_by), {**says, "cells": name}
-            attempt = partial(_merge_new, lake, EVENTS.name, part, condition, says=own, as_they_lie=name == "new")
+            to_events = partial(insert_new, lake, EVENTS.name, part, key=EVENT_KEY, cells=some)
+            attempt = partial(to_events, says={**says, "cells": name}, as_they_lie=name == "new")
             inserted[name] = until_nobody_was_quicker(lake, EVENTS.name, attempt)
     commits = tuple({**says, "cells": name} for name, count in inserted.items() if count)
     return Insertion(sum(inserted.values()), commits)
@@ -119,19 +117,4 @@ def inserted_since(lake: Lake, table: str, commits: Collection[Mapping[str, obje
 
 def insert_rows(lake: Lake, table: str, rows: DataFrame, *, key: tuple[str, ...], says: Mapping[str, object]) -> int:
     """Add those *rows*, unique by *key*, that the small *table* does not hold; return how many they were."""
-    return until_nobody_was_quicker(lake, table, lambda: _merge_new(lake, table, rows, same(key), says=says))
-
-
-def _merge_new(
-    lake: Lake,
-    table: str,
-    rows: DataFrame,
-    condition: Column,
-    *,
-    says: Mapping[str, object],
-    as_they_lie: bool = False,
-) -> int:
-    merge = lake.delta(table).alias("t").merge(rows.alias("s"), condition)
-    with merging(lake, says=says, as_they_lie=as_they_lie):
-        counts = merge.whenNotMatchedInsertAll().execute().collect()
-    return int(counts[0]["num_inserted_rows"]) if counts else 0
+    return until_nobody_was_quicker(lake, table, lambda: insert_new(lake, table, rows, key=key, says=says))

@@ -1,0 +1,61 @@
+"""What the declaration of a table is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column as Delta and the documentation show it."""
+
+    name: str
+    type: str  # Spark DDL
+    meaning: str
+    combines: str = ""  # how a fold comes to the value
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """The declaration of one table.
+
+    Attributes:
+        name: the table.
+        grain: what one row is, as a sentence.
+        columns: in the order of the table.
+        partition_by: names of the partition columns.
+        prune_by: names of the columns whose file statistics are worth keeping.
+        properties: Delta table properties beside those that every table has.
+    """
+
+    name: str
+    grain: str
+    columns: tuple[TableColumn, ...]
+    partition_by: tuple[str, ...]
+    prune_by: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_properties(self) -> dict[str, str]:
+        """The Delta table properties."""
+        return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
+
+    def creation(self, name: str) -> str:
+        """The statement that makes the table under *name*, unless it is there."""
+        columns = ", ".join(f"`{c.name}` {c.type} COMMENT {_text(c.meaning)}" for c in self.columns)
+        properties = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in self.all_properties.items())
+        partitioned = f"PARTITIONED BY ({', '.join(self.partition_by)}) " if self.partition_by else ""
+        return (
+            f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta {partitioned}"
+            f"COMMENT {_text(f'Grain: {self.grain}.')} TBLPROPERTIES ({properties})"
+        )
+
+
+def _text(value: str) -> str:
+    """*value* as a literal of SQL."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
