@@ -74,10 +74,11 @@ test-spark-%: .venv-%/.jars
 	@echo "Spark $*:"
 	@.venv-$*/bin/python -m pytest $(MATRIX_TESTS)
 
-# As a client of Spark Connect, which Databricks' serverless compute is, and with what that refuses refused.
-# Left out: what is about a setting that nobody can make there.
-CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py verify.py) -k "not whatever_the_session_overwrites"
-test-connect: dev ## run the tests of batch, folds and verify on Spark Connect
+# As a client of Spark Connect, which Databricks' serverless compute is, and with what that refuses refused: the whole path
+# of batch, and what is folded twice, late, or after upkeep or a rebuild.
+CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py) \
+    -k "test_batch or believes or made_again_meanwhile or upkeep or silence or far_away or new_events"
+test-connect: dev ## run the tests of batch, and those of folds that merge, on Spark Connect
 	@SPARK_REMOTE='local[2]' $(BIN)/python -m pytest $(CONNECT_TESTS)
 
 test-oldest: $(lastword $(OLDER:%=test-spark-%))

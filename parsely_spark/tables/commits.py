@@ -170,7 +170,8 @@ def _write_once(
         writer = writer.option("replaceWhere", where)
     writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
     commit = made_commit(lake, table, says)
-    return int(commit["operationMetrics"]["numOutputRows"]) if commit is not None else None
+    # Of no rows for no cells it counts nothing.
+    return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit is not None else None
 
 
 def until_nobody_was_quicker(lake: Lake, table: str, attempt: Callable[[], int | None]) -> int:
