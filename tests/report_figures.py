@@ -36,6 +36,7 @@ HOSTILE = (
     "خبر عاجل: عنوان طويل ‏(harm)",
 )
 ADDRESSES = (
+    "https://news.example/2026/01/a-good-one?x=1&y=%3C2",
     "javascript:harm()",
     "JaVaScRiPt:harm()//http://x.example",
     " javascript:harm()",
@@ -46,7 +47,6 @@ ADDRESSES = (
     "//harm.example/x",
     'http://harm.example/" onmouseover="harm()',
     "http://harm.example/a b<script>harm()</script>",
-    "https://news.example/2026/01/a-good-one?x=1&y=%3C2",
 )
 
 
@@ -118,6 +118,7 @@ def _by(site: Site, names: tuple[str, ...], addresses: tuple[str, ...], chance: 
     posts = items(addresses, "pageviews", "engaged_s", "visitors", "deep", titles=names)
     return {
         "posts": posts,
+        "new_posts": posts[:6],
         "first_hours": [
             Item(name=post.name, apikey=site.apikey, counts={str(hour): 3 * hour % 41 for hour in range(0, 72, 2)})
             for post in posts[:6]

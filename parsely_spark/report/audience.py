@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.views.view import Scope
 
 TOP = 10
+NEW_POSTS = 6  # of a site, whose first hours are shown
 MOST_VALUES = 300  # of a dimension that is summed up over sites; there are 249 countries
 
 # Dimensions of sessions, each with its SQL. Those of the first kind have few values and are all kept.
@@ -149,11 +150,10 @@ def sessions(asked: Audience) -> list[Row]:
 
 
 def posts(asked: Audience) -> list[Row]:
-    """The posts of each site with the most pageviews."""
+    """The posts of each site with the most pageviews, and of those published in the period likewise."""
     scope = asked.scope
     viewed = scope.of_posts("pageviews", f"not is_bot and {scope.is_in_period('viewed_at')} and t.{asked.of_sites}")
-    return asked.lake.spark.sql(
-        f"""
+    return asked.lake.spark.sql(f"""
         with summed as (
             select
                 apikey, post_id,
@@ -164,19 +164,22 @@ def posts(asked: Audience) -> list[Row]:
             from ({viewed})
             where post_id is not null
             group by apikey, post_id
+            having pageviews > 0
+        ),
+        told as (
+            select s.*, title, published_at is not null and {scope.is_in_period("published_at")} as is_new
+            from summed s left join {scope.table("posts")} p on p.apikey = s.apikey and p.post_id = s.post_id
         ),
         ranked as (
-            select *, row_number() over (partition by apikey order by pageviews desc, post_id) as nth from summed
-            where pageviews > 0
+            select
+                *,
+                row_number() over (partition by apikey order by pageviews desc, post_id) as nth,
+                row_number() over (partition by apikey, is_new order by pageviews desc, post_id) as nth_of_kind
+            from told
         )
-        select r.*, title, section, unix_millis(published_at) as published_ms,
-            {scope.is_in_period("published_at")} and published_at is not null as is_new
-        from ranked r left join {scope.table("posts")} p on p.apikey = r.apikey and p.post_id = r.post_id
-        where nth <= {TOP}
-        order by pageviews desc, r.post_id""".replace(
-            "select r.*,", "select r.apikey, r.post_id, r.pageviews, r.engaged_s, r.visitors, r.deep,"
-        )
-    ).collect()
+        select * from ranked
+        where nth <= {TOP} or is_new and nth_of_kind <= {NEW_POSTS}
+        order by pageviews desc, post_id""").collect()
 
 
 def first_hours(asked: Audience, post_ids: Collection[str]) -> list[Row]:

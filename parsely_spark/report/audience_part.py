@@ -14,11 +14,11 @@ from parsely_spark.report.blocks import (
     plain_name,
     post_name,
     ranking,
+    row,
     section,
     tiles,
 )
 from parsely_spark.report.classes import DEPTHS, LENGTHS, MODELS, NEEDS
-from parsely_spark.report.elements import h
 from parsely_spark.report.over_time import first_hours, over_time
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _SESSIONS = count_of("sessions", "Sessions")
 _ENGAGED_EACH = Column("Engaged per view", lambda of: _each(of.get("engaged_s", 0), of.get("pageviews", 0)))
 _BOUNCED = Column("Bounced", lambda of: wording.percent(of.get("bounces", 0), of.get("sessions", 0)))
 _PAGES_EACH = Column("Pages per session", lambda of: _ratio(of.get("pageviews", 0), of.get("sessions", 0)))
-_MODEL_NAMES = dict(zip(MODELS, ("First touch", "Last touch", "Last post", "Linear"), strict=True))
+_MODEL_NAMES = dict(zip(MODELS, ("Linear", "First touch", "Last touch", "Last post"), strict=True))
 
 
 def audience_part(site: Site, figures: Figures) -> list[Content]:
@@ -59,11 +59,10 @@ def audience_part(site: Site, figures: Figures) -> list[Content]:
         if lacking:
             parts.append(section(title, nothing(_lacks(lacking))))
         else:
-            parts.append(section(title, *make(), lead=_LEADS.get(title), wide=title in _WIDE))
+            parts.append(section(title, *make(), lead=_LEADS.get(title)))
     return parts
 
 
-_WIDE = ("Over time", "Posts", "The first 72 hours of new posts")
 _LEADS = {
     "Over time": "Bots are left out. Engagement counts in the hour in which its view began; a visitor of several hours "
     "or days counts in each of them.",
@@ -109,7 +108,7 @@ def _posts(site: Site, together: bool) -> list[Element]:
     deep = Column("Read deeply", lambda of: wording.percent(of.get("deep", 0), of.get("pageviews", 0)))
     return [
         ranking(
-            "Posts and other pages with the most pageviews",
+            "Posts and other pages by pageviews",
             site.by.get("posts", []),
             [_PAGEVIEWS, _VISITORS, _ENGAGED_EACH, deep],
             what="Post",
@@ -120,113 +119,106 @@ def _posts(site: Site, together: bool) -> list[Element]:
 
 
 def _content(site: Site, together: bool) -> list[Element]:
-    parts = []
-    for name, what in (("authors", "Author"), ("sections", "Section"), ("tags", "Tag")):
-        posts = count_of("posts_viewed", "Posts")
-        parts.append(h("h4", {}, f"{what}s"))
-        parts.append(
-            ranking(f"{what}s with the most pageviews", site.by.get(name, []), [_PAGEVIEWS, _ENGAGED_EACH, posts],
-                    what=what, by="pageviews", name=lambda item: plain_name(item, with_site=together))
-        )  # fmt: skip
-    return parts
+    columns = [_PAGEVIEWS, _ENGAGED_EACH]
+    blocks = [
+        ranking(f"{what}s", site.by.get(name, []), columns, what=what, by="pageviews",
+                name=lambda item: plain_name(item, with_site=together))
+        for name, what in (("authors", "Author"), ("sections", "Section"), ("tags", "Tag"))
+    ]  # fmt: skip
+    return [row(*blocks)]
 
 
 def _sources(site: Site) -> list[Element]:
-    whole = site.total("session sessions")
-    return [
-        ranking("Kinds of sources", _sorted(site, "referrer_category"), [_SESSIONS, _PAGES_EACH, _BOUNCED],
-                what="Kind", by="sessions", whole=whole),
-        h("h4", {}, "Domains"),
-        ranking("Domains with the most sessions", site.by.get("referrer_domain", []),
-                [_SESSIONS, _PAGES_EACH, _BOUNCED], what="Domain", by="sessions"),
-    ]  # fmt: skip
+    columns, whole = [_SESSIONS, _PAGES_EACH, _BOUNCED], site.total("session sessions")
+    kinds = ranking(
+        "Kinds of sources", _sorted(site, "referrer_category"), columns, what="Kind", by="sessions", whole=whole
+    )
+    domains = ranking("Domains", site.by.get("referrer_domain", []), columns, what="Domain", by="sessions")
+    return [row(kinds, domains)]
 
 
 def _campaigns(site: Site, together: bool) -> list[Element]:
+    columns = [_SESSIONS, _PAGES_EACH, _BOUNCED, count_of("conversions", "Conversions")]
     return [
-        ranking("Campaigns with the most sessions: source · medium · campaign", site.by.get("campaigns", []),
-                [_SESSIONS, _PAGES_EACH, _BOUNCED, count_of("conversions", "Conversions")],
-                what="Campaign", by="sessions", name=lambda item: plain_name(item, with_site=together))
+        ranking("Source · medium · campaign", site.by.get("campaigns", []), columns, what="Campaign", by="sessions",
+                name=lambda item: plain_name(item, with_site=together))
     ]  # fmt: skip
 
 
 def _ends(site: Site) -> list[Element]:
-    return [
-        h("h4", {}, "Entry pages"),
-        ranking("Pages on which the most sessions begin", site.by.get("entry_url", []), [_SESSIONS, _BOUNCED],
-                what="Page", by="sessions", name=page_name),
-        h("h4", {}, "Exit pages"),
-        ranking("Pages on which the most sessions end", site.by.get("exit_url", []), [_SESSIONS],
-                what="Page", by="sessions", name=page_name),
-    ]  # fmt: skip
+    entries = ranking("Entry pages", site.by.get("entry_url", []), [_SESSIONS, _BOUNCED], what="Page", by="sessions",
+                      name=page_name)  # fmt: skip
+    exits = ranking("Exit pages", site.by.get("exit_url", []), [_SESSIONS], what="Page", by="sessions", name=page_name)
+    return [row(entries, exits)]
 
 
 def _depths(site: Site) -> list[Element]:
     read = {"skim": "Skimmed", "read": "Read", "deep": "Read deeply"}
-    return [
-        distribution("Sessions by length, from the first to the last event", _classes(site, "length", LENGTHS),
-                     what="Length", unit="Sessions"),
+    blocks = [
+        distribution(
+            "Sessions by length, first to last event", _classes(site, "length", LENGTHS), what="Length", unit="Sessions"
+        ),
         distribution("Sessions by pageviews", _classes(site, "depth", DEPTHS), what="Pageviews", unit="Sessions"),
-        *([distribution("Views by how deep they were read", _classes(site, "read_depth", read, "views"),
-                        what="Depth", unit="Views")] if "read_depth" in site.by else []),
-    ]  # fmt: skip
+        distribution("Views by depth", _classes(site, "read_depth", read, "views"), what="Depth", unit="Views"),
+    ]
+    return [row(*(blocks if "read_depth" in site.by else blocks[:2]))]
 
 
 def _visitors(site: Site) -> list[Element]:
     kinds = {"new": "New", "returning": "Returning"}
-    tiers = {"1": "1 session", "2-4": "2–4 sessions", "5+": "5 and more sessions"}
+    tiers = {"1": "1", "2-4": "2–4", "5+": "5 and more"}
     loyal = {"loyal": "Loyal", "not yet": "Not loyal"}
+    of = "visitors"
     return [
-        distribution("Visitors, new and returning", _classes(site, "visitor_type", kinds, "visitors"),
-                     what="Visitors", unit="Visitors"),
-        distribution("Visitors by sessions", _classes(site, "tier", tiers, "visitors"),
-                     what="Sessions", unit="Visitors"),
-        distribution("Loyal visitors, by their pageviews", _classes(site, "loyal", loyal, "visitors"),
-                     what="Loyalty", unit="Visitors"),
-    ]  # fmt: skip
+        row(
+            distribution("New and returning", _classes(site, "visitor_type", kinds, of), what="Kind", unit="Visitors"),
+            distribution("By sessions", _classes(site, "tier", tiers, of), what="Sessions", unit="Visitors"),
+            distribution(
+                "Loyal by their pageviews", _classes(site, "loyal", loyal, of), what="Loyalty", unit="Visitors"
+            ),
+        )
+    ]
 
 
 def _devices(site: Site) -> list[Element]:
     whole = site.total("session sessions")
-    parts = []
-    for name, what in (("device_type", "Device"), ("os", "System"), ("country", "Country")):
-        items = _sorted(site, name)
-        parts.append(
-            ranking(f"{what}: sessions", items, [_SESSIONS, _PAGES_EACH], what=what, by="sessions", whole=whole, show=8)
+    return [
+        row(
+            *[
+                ranking(f"{what}s", _sorted(site, name), [_SESSIONS], what=what, by="sessions", whole=whole, show=8)
+                for name, what in (("device_type", "Device"), ("os", "System"))
+            ],
+            ranking(
+                "Countries", _sorted(site, "country"), [_SESSIONS], what="Country", by="sessions", whole=whole, show=8
+            ),
         )
-    return parts
+    ]
 
 
 def _videos(site: Site, together: bool) -> list[Element]:
     watched = Column("Watched per start", lambda of: _each(of.get("watched_s", 0), of.get("videostarts", 0)))
     depths = {"skim": "Skimmed", "watch": "Watched", "deep": "Watched deeply"}
-    return [
-        distribution("Videos by how long they were watched", _classes(site, "watch_depth", depths, "views"),
-                     what="Depth", unit="Views"),
-        ranking("Videos with the most starts", site.by.get("videos", []), [count_of("videostarts", "Starts"), watched],
-                what="Video", by="videostarts", name=lambda item: post_name(item, with_site=together)),
-    ]  # fmt: skip
+    columns = [count_of("videostarts", "Starts"), watched]
+    top = ranking("Videos by starts", site.by.get("videos", []), columns, what="Video", by="videostarts",
+                  name=lambda item: post_name(item, with_site=together))  # fmt: skip
+    by_depth = distribution(
+        "Videos by depth", _classes(site, "watch_depth", depths, "views"), what="Depth", unit="Views"
+    )
+    return [row(by_depth, top)]
 
 
 def _conversions(site: Site, figures: Figures, together: bool) -> list[Element]:
     items = sorted(site.by.get("conversions", []), key=lambda item: -item.counts["conversions"])
     whole = sum(item.counts["conversions"] for item in items)
-    parts = [
-        ranking("Conversions by type and label", items, [count_of("conversions", "Conversions")], what="Type · label",
-                by="conversions", whole=whole)
-    ]  # fmt: skip
+    columns = [count_of("conversions", "Conversions")]
+    by_type = ranking("Type · label", items, columns, what="Conversion", by="conversions", whole=whole)
     if not items or any(name in figures.missing for name in NEEDS["attribution"]):
-        return parts
+        return [by_type]
     models = [Column(title, _credit(model)) for model, title in _MODEL_NAMES.items()]
     sources = sorted(site.by.get("credit_source", []), key=lambda item: -item.counts["linear"])
-    return [
-        *parts,
-        h("h4", {}, "Credit by source of the page"),
-        ranking("Credit by kind of source", sources, models, what="Source", by="linear"),
-        h("h4", {}, "Credit by post"),
-        ranking("Posts with the most credit (linear)", site.by.get("credit_post", []), models, what="Post", by="linear",
-                name=lambda item: post_name(item, with_site=together)),
-    ]  # fmt: skip
+    by_post = ranking("Posts by credit", site.by.get("credit_post", []), models, what="Post", by="linear",
+                      name=lambda item: post_name(item, with_site=together))  # fmt: skip
+    return [row(by_type, ranking("Sources by credit", sources, models, what="Source", by="linear")), by_post]
 
 
 def _credit(model: str) -> Callable[[Counts], str]:

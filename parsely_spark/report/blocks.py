@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.report import wording
 from parsely_spark.report.charts import bar
-from parsely_spark.report.elements import Content, Element, h, link
+from parsely_spark.report.elements import Element, h, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from parsely_spark.report.elements import Content
     from parsely_spark.report.figures import Counts, Item
+
+
+_NARROW = 3  # columns that a phone has room for
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,14 @@ def count_of(name: str, head: str) -> Column:
     return Column(head, lambda counts: wording.number(counts.get(name, 0)))
 
 
-def section(title: str, *content: Content, lead: str | None = None, wide: bool = False) -> Element:
+def section(title: str, *content: Content, lead: str | None = None) -> Element:
     """A section of the third level, with what is to be known to read it."""
-    head = [h("h3", {}, title), h("p", {"class": "lead"}, lead) if lead else None]
-    return h("section", {"class": "wide" if wide else None}, head, *content)
+    return h("section", {}, h("h3", {}, title), h("p", {"class": "lead"}, lead) if lead else None, *content)
+
+
+def row(*side_by_side: Element) -> Element:
+    """Blocks that stand side by side where there is room, two or three of them."""
+    return h("div", {"class": f"row row-{len(side_by_side)}"}, [h("div", {}, block) for block in side_by_side])
 
 
 def figure(title: str, *drawn: Content, numbers: Element | None = None, note: str | None = None) -> Element:
@@ -75,9 +83,11 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Content]],
     return h("table", {}, named, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body))
 
 
-def scrolled(content: Content) -> Element:
-    """What may be wider than a phone, and then moves by itself; with the keyboard, too."""
-    return h("div", {"class": "scrolled", "tabindex": "0", "role": "region", "aria-label": "Table"}, content)
+def scrolled(of: Element) -> Element:
+    """A table that may be wider than a phone and then moves by itself, by the keyboard, too."""
+    caption = of.find("caption")
+    name = "Table" if caption is None else caption.text
+    return h("div", {"class": "scrolled", "tabindex": "0", "role": "region", "aria-label": name}, of)
 
 
 def ranking(
@@ -103,7 +113,8 @@ def ranking(
         shown_name: Content = name(item) if name else isolated(wording.named(item.name))
         share: list[Content] = [] if whole is None else [wording.percent(value, whole)]
         rows.append([[shown_name, bar(value, most)], *share, *[column.text(item.counts) for column in columns]])
-    return table(caption, heads, rows)
+    made = table(caption, heads, rows)
+    return made if len(heads) <= _NARROW else scrolled(made)
 
 
 def distribution(
@@ -114,7 +125,7 @@ def distribution(
     if not whole:
         return nothing("There is none in this period.")
     most = max(count for _, count in classes)
-    rows = [
+    rows: list[list[Content]] = [
         [label, bar(count, most, kind=kind), wording.number(count), wording.percent(count, whole)]
         for label, count in classes
     ]

@@ -10,14 +10,17 @@ from itertools import groupby, pairwise
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from parsely_spark.report.elements import Content, Element, h
+from parsely_spark.report.elements import Element, h
 from parsely_spark.report.wording import short_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from parsely_spark.report.elements import Content
+
 CLASSES = 6  # of a heat map
 MOST_COLUMNS = 100  # that are told apart, and have a tip each
+_LAST_LABEL = 82  # % of the width
 _ABOVE, _BELOW = 16, 20  # px: for the number of the highest line, and for what stands below the axis
 
 
@@ -168,13 +171,12 @@ def _stretched(steps: int, height: int, *drawn: Content) -> Element:
 
 
 def _labels(labels: Sequence[tuple[int, str]], count: int, y: float) -> list[Element]:
-    """Texts below an axis, at the begin of their steps; those at the end stand before it."""
+    """Texts below an axis, at the begin of their steps; on a phone there is no room for one near the end."""
     texts = []
     for number, text in labels:
         share = 100 * number / max(1, count)
-        is_last = number > 0 and share > 88
-        at = {"x": f"{100 if is_last else share:.2f}%", "y": str(y), "text-anchor": "end" if is_last else "start"}
-        texts.append(h("text", {"class": "label", **at}, text))
+        if share <= _LAST_LABEL:
+            texts.append(h("text", {"class": "label", "x": f"{share:.2f}%", "y": y}, text))
     return texts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ACCOUNT = ("lines", "inserted", "duplicate", "rejected", "blank")
 BALANCED = ("pageviews", "engaged_s", "videostarts", "watched_s", "conversions")
-MODELS = ("first_touch", "last_touch", "last_post", "linear")
+MODELS = ("linear", "first_touch", "last_touch", "last_post")
 
 # How long after the event the collector had it, ms: the end of each class, not included.
 LATENESS_MS = {

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 _AT_ONCE = 3  # questions: while Spark works on one, the driver plans another
-_NEW_POSTS = 6  # whose first hours are shown, of a site
 
 
 def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
@@ -101,12 +100,8 @@ def _about_content(of: audience.Audience, view: str, column: str) -> Callable[[]
 
 
 def _new_posts(posts: Sequence[Row]) -> list[str]:
-    """Those top posts of each site that were published in the period, so that their first hours can be there."""
-    by_site: dict[str, list[str]] = {}
-    for row in posts:
-        if row["is_new"]:
-            by_site.setdefault(row["apikey"], []).append(row["post_id"])
-    return [post for ids in by_site.values() for post in ids[:_NEW_POSTS]]
+    """The most read posts of each site that were published in the period, so that their first hours can be there."""
+    return [row["post_id"] for row in posts if row["is_new"] and row["nth_of_kind"] <= audience.NEW_POSTS]
 
 
 class _Shelf:
@@ -197,17 +192,14 @@ def _sort_sessions(rows: Sequence[Row], shelf: _Shelf) -> None:
 
 
 def _sort_posts(rows: Sequence[Row], shelf: _Shelf) -> None:
-    items = [
-        Item(
-            name=row["post_id"],
-            title=row["title"],
-            apikey=row["apikey"],
-            counts=_counts(row, "pageviews", "engaged_s", "visitors", "deep")
-            | {"published_ms": row["published_ms"] or 0},
-        )
-        for row in rows
-    ]
-    shelf.put("posts", zip(rows, items, strict=True), "pageviews")
+    def item(row: Row) -> Item:
+        counts = _counts(row, "pageviews", "engaged_s", "visitors", "deep")
+        return Item(name=row["post_id"], title=row["title"], apikey=row["apikey"], counts=counts)
+
+    top = [row for row in rows if row["nth"] <= audience.TOP]
+    new = [row for row in rows if row["is_new"] and row["nth_of_kind"] <= audience.NEW_POSTS]
+    shelf.put("posts", zip(top, map(item, top), strict=True), "pageviews")
+    shelf.put("new_posts", zip(new, map(item, new), strict=True), "pageviews")
 
 
 def _sort_first_hours(rows: Sequence[Row], shelf: _Shelf) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsely_spark.report import wording
-from parsely_spark.report.blocks import distribution, figure, isolated, nothing, scrolled, section, table, tiles
+from parsely_spark.report.blocks import distribution, figure, isolated, nothing, row, scrolled, section, table, tiles
 from parsely_spark.report.charts import heat_map, legend, spread
 from parsely_spark.report.classes import CLOCK_MS, LATENESS_MS
 from parsely_spark.report.elements import h
@@ -50,11 +50,15 @@ def health_part(site: Site, figures: Figures) -> list[Content]:
     shown = figures.sites if site.apikey is None else [site]
     return [
         _event_tiles(site, figures),
-        section("Events of each hour", *_freshness(shown, figures), wide=True, lead=_LEADS["hours"]),
-        section("How late events come", _lateness(site), lead=_LEADS["lateness"]),
-        section("Clocks of browsers", *_clocks(site), lead=_LEADS["clocks"]),
-        section("Without a session, without a pageview", *_orphans(site, figures.missing)),
-        section("Fields that the schema does not know", *_rescued(site), lead=_LEADS["rescued"]),
+        section("Events of each hour", *_freshness(shown, figures), lead=_LEADS["hours"]),
+        row(
+            section("How late events come", _lateness(site), lead=_LEADS["lateness"]),
+            section("Clocks of browsers", *_clocks(site), lead=_LEADS["clocks"]),
+        ),
+        row(
+            section("Without a session, without a pageview", *_orphans(site, figures.missing)),
+            section("Fields that the schema does not know", *_rescued(site), lead=_LEADS["rescued"]),
+        ),
     ]
 
 

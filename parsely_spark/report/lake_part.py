@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsely_spark.report import wording
-from parsely_spark.report.blocks import isolated, mark, nothing, scrolled, section, table
+from parsely_spark.report.blocks import isolated, mark, nothing, row, scrolled, section, table
 from parsely_spark.report.classes import ACCOUNT, BALANCED
 from parsely_spark.report.elements import h
 from parsely_spark.report.figures import unexplained
@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 def lake_part(figures: Figures) -> list[Content]:
     """All sections about the lake as a whole."""
     return [
-        section("Every line is accounted for", *_account(figures), wide=True,
-                lead="lines = inserted + duplicate + rejected + blank, in each run."),
-        section("Totals agree", *_balances(figures), wide=True,
-                lead="The same sums in every table, of all events since the lake began. What a table leaves out on "
-                "purpose, such as events of nobody in sessions, is its rest."),
-        section("Rejected lines", *_rejects(figures), wide=True,
-                lead="Lines that are no event, with the beginning of the newest of each reason."),
-        section("Gaps of streams", *_gaps(figures)),
-        section("Files", *_files(figures.lake.files)),
-    ]  # fmt: skip
+        section("Every line is accounted for", *_account(figures), lead=_LEADS["account"]),
+        section("Totals agree", *_balances(figures), lead=_LEADS["totals"]),
+        section("Rejected lines", *_rejects(figures), lead=_LEADS["rejected"]),
+        row(section("Gaps of streams", *_gaps(figures)), section("Files", *_files(figures.lake.files))),
+    ]
+
+
+_LEADS = {
+    "account": "lines = inserted + duplicate + rejected + blank, in each run.",
+    "totals": "The same sums in every table, of all events since the lake began. What a table leaves out on purpose, "
+    "such as events of nobody in sessions, is its rest.",
+    "rejected": "Lines that are no event, with the beginning of the newest of each reason.",
+}
 
 
 def _account(figures: Figures) -> list[Element]:

@@ -19,7 +19,8 @@ MOST_HOURS = 31 * 24  # that are drawn one by one; a longer period has its days,
 MOST_IN_A_ROW = 96  # hours that can be seen one by one; more stand in a column for each day
 MOST_DAYS_APART = 92
 FIRST_HOURS = 72
-LABELS = 6
+MOST_NEW_POSTS = 6
+LABELS = 5
 
 _MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "pageviews": ("Pageviews", wording.number),
@@ -127,9 +128,9 @@ def _midnights(hours: Sequence[int]) -> list[tuple[int, str]]:
 def first_hours(site: Site, together: bool) -> list[Element]:
     """A chart for each of the most read posts that are new."""
     hours = {(item.apikey, item.name): item.counts for item in site.by.get("first_hours", [])}
-    new = [post for post in site.by.get("posts", []) if (post.apikey, post.name) in hours][:6]
+    new = [post for post in site.by.get("new_posts", []) if (post.apikey, post.name) in hours][:MOST_NEW_POSTS]
     if not new:
-        return [nothing("None of the most read posts was published in this period.")]
+        return [nothing("No post that was read in this period was published in it.")]
     most = max(max(hours[post.apikey, post.name].values(), default=0) for post in new)
     charts = []
     for post in new:
