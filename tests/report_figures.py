@@ -70,7 +70,7 @@ def figures(*, sites: int = 2, days: int = 2, is_hostile: bool = False, seed: in
         for day, counts in site.days.items():
             together.add(together.days, day, counts)
         together.totals = added(together.totals, site.totals)
-    together.by = made[0].by
+    together.by = made[0].by if made else {}
     return Figures(
         period=period,
         place=HOSTILE[0] if is_hostile else "file:/lake",

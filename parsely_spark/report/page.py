@@ -26,7 +26,7 @@ TITLE = "Audience and data health"
 def page(figures: Figures) -> str:
     """The HTML of *figures*."""
     # A report on one site has no use for the same twice.
-    panels = [figures.all_sites, *figures.sites] if len(figures.sites) > 1 else figures.sites
+    panels = figures.sites if len(figures.sites) == 1 else [figures.all_sites, *figures.sites]
     css = _css(len(panels))
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     # Nothing is loaded, run or sent. The one style is known by its hash, so that none could be slipped in.

@@ -9,6 +9,8 @@ from parsely_spark.report import wording
 from parsely_spark.report.figures import unexplained
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from parsely_spark.report.figures import Figures, Site
 
 
@@ -53,14 +55,19 @@ def checks(figures: Figures) -> list[tuple[bool, str]]:
     behind = {balance.table for balance in lake.balances if balance.behind}
     failed = [run for run in lake.runs if run.outcome in ("failed", "incomplete", "gap")]
     said: list[tuple[object, str, str]] = [
-        (silent, f"{len(silent)} sites are silent for two hours or more in a row",
+        (silent, f"{_some(silent, 'site is', 'sites are')} silent for two hours or more in a row",
          "No site is silent for two hours in a row"),
         (missing, f"{number(abs(missing))} lines are not accounted for",
          f"All {number(lake.account.get('lines', 0))} lines are accounted for"),
-        (wrong, f"{len(wrong)} sums differ between tables", "The sums of all tables agree"),
-        (behind, f"{len(behind)} tables do not hold all events yet", "Every table holds all events"),
-        (failed, f"{len(failed)} of the last {len(lake.runs)} runs were not done in full",
-         "The last runs were all done"),
-        (lake.gaps, f"{len(lake.gaps)} gaps of a stream are open", "No gap of a stream is open"),
+        (wrong, f"{_some(wrong, 'sum differs', 'sums differ')} between tables", "The sums of all tables agree"),
+        (behind, f"{_some(behind, 'table does', 'tables do')} not hold all events yet", "Every table holds all events"),
+        (failed, f"{len(failed)} of the last {_some(lake.runs, 'run', 'runs')} {'was' if len(failed) == 1 else 'were'} "
+         "not done in full", "The last runs were all done"),
+        (lake.gaps, f"{_some(lake.gaps, 'gap of a stream is', 'gaps of a stream are')} open",
+         "No gap of a stream is open"),
     ]  # fmt: skip
     return [(not amiss, bad if amiss else good) for amiss, bad, good in said]
+
+
+def _some(of: Collection[object], one: str, more: str) -> str:
+    return f"{len(of):,} {one if len(of) == 1 else more}"
