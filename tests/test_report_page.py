@@ -103,10 +103,10 @@ def test_an_axis_of_nothing_has_no_lines() -> None:
 
 
 def test_a_column_is_as_high_as_its_value() -> None:
-    """On an axis of 0 to 20 that is 114 px high: 20, 10 and nothing."""
+    """On an axis of 0 to 20 that is 122 px high: 20, 10 and nothing."""
     chart = written(time_columns([20, 10, 0], said="x", labels=[], tip=str))
     tops = [130 - float(top) for top in re.findall(r"V([\d.]+)h", chart)]
-    assert tops == [114, 57]
+    assert tops == [122, 61]
     assert re.findall(r"<title>(\d)", chart) == ["0", "1", "2"]
 
 

@@ -140,8 +140,8 @@ def _sources(site: Site) -> list[Element]:
 def _campaigns(site: Site, together: bool) -> list[Element]:
     columns = [_SESSIONS, _PAGES_EACH, _BOUNCED, count_of("conversions", "Conversions")]
     return [
-        ranking("Source · medium · campaign", site.by.get("campaigns", []), columns, what="Campaign", by="sessions",
-                name=lambda item: plain_name(item, with_site=together))
+        ranking("Campaigns by sessions", site.by.get("campaigns", []), columns, what="Source · medium · campaign",
+                by="sessions", name=lambda item: plain_name(item, with_site=together))
     ]  # fmt: skip
 
 

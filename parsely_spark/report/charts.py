@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CLASSES = 6  # of a heat map
 MOST_COLUMNS = 100  # that are told apart, and have a tip each
 _LAST_LABEL = 82  # % of the width
-_ABOVE, _BELOW = 16, 20  # px: for the number of the highest line, and for what stands below the axis
+_ABOVE, _BELOW = 8, 20  # px: for half the number of the highest line, and for what stands below the axis
 
 
 def time_columns(
@@ -55,11 +55,17 @@ def time_columns(
         at = f"{y(line):.1f}"
         drawn.append(h("line", {"class": "grid", "x1": "0", "x2": "100%", "y1": at, "y2": at}))
     drawn.append(_columns(values, y, height, tip) if len(values) <= MOST_COLUMNS else _area(values, y, height))
-    for line in lines:
-        drawn.append(h("text", {"class": "scale", "x": "0", "y": f"{y(line) - 4:.1f}"}, short_number(line)))
-    drawn.append(h("line", {"class": "axis", "x1": "0", "x2": "100%", "y1": str(base), "y2": str(base)}))
+    drawn.append(h("line", {"class": "axis", "x1": "0", "x2": "100%", "y1": base, "y2": base}))
     drawn += _labels(labels, len(values), height - 5)
-    return picture(said, height, *drawn)
+    marks = [(y(line) + 4, short_number(line)) for line in (0, *lines)]
+    return _beside(marks, height, picture(said, height, *drawn))
+
+
+def _beside(marks: Sequence[tuple[float, str]], height: float, chart: Element) -> Element:
+    """A *chart* with what its rows or lines are on its left; the chart gives way where there is little room."""
+    texts = [h("text", {"x": "100%", "y": f"{at:.1f}", "text-anchor": "end"}, text) for at, text in marks]
+    side = h("svg", {"class": "side", "height": height, "aria-hidden": "true"}, texts)
+    return h("div", {"class": "beside"}, side if marks else None, chart)
 
 
 def scale(most: float) -> tuple[float, list[float]]:
@@ -101,17 +107,9 @@ def heat_map(
     between = [*(gaps_x if count <= MOST_COLUMNS else []), *gaps_y]
     box = {"viewBox": f"0 0 {max(1, count)} {max(1, len(rows))}", "preserveAspectRatio": "none"}
     cells = h("svg", {"width": "100%", "height": str(deep), **box}, paths, between)
-    names = [
-        h("text", {"class": "scale", "x": "0", "y": f"{row_height * number + row_height - 2}"}, text)
-        for number, text in row_labels
-    ]
-    side = h("svg", {"class": "rows", "height": str(deep + _BELOW), "aria-hidden": "true"}, names) if names else None
-    return h(
-        "div",
-        {"class": "heat"},
-        side,
-        picture(said, deep + _BELOW, cells, *_labels(labels, count, deep + _BELOW - 5)),
-    )
+    marks = [(row_height * number + row_height - 2, text) for number, text in row_labels]
+    chart = picture(said, deep + _BELOW, cells, *_labels(labels, count, deep + _BELOW - 5))
+    return _beside(marks, deep + _BELOW, chart)
 
 
 def bar(value: float, most: float, *, kind: str = "bar") -> Element:
@@ -121,7 +119,7 @@ def bar(value: float, most: float, *, kind: str = "bar") -> Element:
     return h("svg", {"class": kind, "height": 8, "aria-hidden": "true"}, fill)
 
 
-def legend() -> Element:
+def legend(*, is_health: bool = False) -> Element:
     """What the shades of a heat map mean."""
     shades = [
         h("rect", {"class": f"heat{number}", "x": str(16 * number), "width": "15", "height": "11"})
@@ -130,7 +128,12 @@ def legend() -> Element:
     fields = h("svg", {"width": str(16 * (CLASSES + 1)), "height": "12", "aria-hidden": "true"}, shades)
     hollow = h("rect", {"class": "heat0", "width": "15", "height": "11"})
     none = h("svg", {"width": "16", "height": "12", "aria-hidden": "true"}, hollow)
-    return h("p", {"class": "legend"}, h("span", {}, none, " none"), h("span", {}, "fewer ", fields, " more"))
+    return h(
+        "p",
+        {"class": "legend health" if is_health else "legend"},
+        h("span", {}, none, " none"),
+        h("span", {}, "fewer ", fields, " more"),
+    )
 
 
 def picture(said: str, height: int, *drawn: Element) -> Element:

@@ -36,7 +36,7 @@ _CLOCKS = dict(
 
 _LEADS = {
     "hours": "A hollow field is an hour without an event. At night a small site may have none; a gap in the middle of "
-    "the day is worth a look.",
+    "the day is worth a look. Silent are those from the first event of a site to the newest of any site.",
     "lateness": "From what counts as the time of the event to the moment at which Parse.ly's collector had it. When it "
     "came into the lake stands below, by file: an event does not tell.",
     "clocks": "The browser's clock against the collector's. A wrong one moves no event: where it cannot be believed, "
@@ -66,7 +66,7 @@ def _event_tiles(site: Site, figures: Figures) -> Element:
     events = site.total("events")
     nobody = site.total("nobody")
     at = site.newest_at
-    newest = wording.instant(at, figures.period.timezone) if at else "–"
+    newest = wording.short_instant(at, figures.period.timezone) if at else "–"
     age = wording.duration(max(0, (figures.period.now - at).total_seconds())) if at else ""
     return tiles(
         [
@@ -82,10 +82,10 @@ def _event_tiles(site: Site, figures: Figures) -> Element:
 def _freshness(sites: Sequence[Site], figures: Figures) -> list[Element]:
     period = figures.period
     if len(period.hours) > MOST_IN_A_ROW:
-        found = [hours_of_days(site, "events", wording.named(site.apikey), period, is_health=True) for site in sites]
-        return [h("div", {"class": "multiples"}, found), legend(), _silences(sites, figures)]
+        found = [hours_of_days(site, "events", wording.named(site.apikey), period) for site in sites]
+        return [h("div", {"class": "multiples"}, found), legend(is_health=True), _silences(sites, figures)]
     charts = [_strip(site, figures, _strip_labels(period)) for site in sites]
-    return [h("div", {"class": "strips"}, charts), legend(), _silences(sites, figures)]
+    return [h("div", {"class": "strips"}, charts), legend(is_health=True), _silences(sites, figures)]
 
 
 def _strip_labels(period: Period) -> list[tuple[int, str]]:
@@ -111,8 +111,7 @@ def _silences(sites: Sequence[Site], figures: Figures) -> Element:
         newest = wording.instant(site.newest_at, figures.period.timezone) if site.newest_at else "–"
         rows.append([isolated(wording.named(site.apikey)), newest, str(silence.hours), longest])
     heads = ["Site", "Newest event", "Silent hours", "Longest silence"]
-    about = "Hours without an event, from the first of a site in this period to the newest event of any site"
-    return scrolled(table(about, heads, rows))
+    return scrolled(table("Silent hours", heads, rows, texts=2))
 
 
 def _lateness(site: Site) -> Element:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parsely_spark.report.elements import Element
     from parsely_spark.report.figures import Period, Site
 
-MOST_HOURS = 31 * 24  # that are drawn one by one; a longer period has its days, and its hours as a heat map
+MOST_HOURS = 14 * 24  # that are drawn one by one; a longer period has its days, and its hours as a heat map
 MOST_IN_A_ROW = 96  # hours that can be seen one by one; more stand in a column for each day
 MOST_DAYS_APART = 92
 FIRST_HOURS = 72
@@ -48,7 +48,8 @@ def over_time(site: Site, period: Period, missing: frozenset[str]) -> list[Eleme
         charts = [_small_chart(name, site.daily(name, days), labels, shown, "day") for name in names]
         parts += [h("h4", {}, "By day"), h("div", {"class": "multiples"}, charts), _days_table(site, period, names)]
     if len(hours) > MOST_IN_A_ROW:
-        parts += [h("h4", {}, "By hour of the day"), hours_of_days(site, "pageviews", "Pageviews", period)]
+        charts = [hours_of_days(site, name, _MEASURES[name][0], period) for name in names]
+        parts += [h("h4", {}, "By hour of the day"), h("div", {"class": "multiples"}, charts), legend()]
     return parts
 
 
@@ -78,10 +79,10 @@ def _days_table(site: Site, period: Period, names: Sequence[str]) -> Element:
     )
 
 
-def hours_of_days(site: Site, name: str, title: str, period: Period, *, is_health: bool = False) -> Element:
-    """A heat map: a column for each day, a row for each hour of it; of the data's health, empty hours stand out."""
+def hours_of_days(site: Site, name: str, title: str, period: Period) -> Element:
+    """A heat map: a column for each day, a row for each hour of it; of events, empty hours stand out."""
     days, there = period.days, set(period.hours)
-    step = days_of_step(period)
+    step, text = days_of_step(period), _MEASURES[name][1] if name in _MEASURES else wording.number
     columns = [days[first : first + step] for first in range(0, len(days), step)]
     rows = [
         [_sum_of(site, name, [24 * day + hour for day in some if 24 * day + hour in there]) for some in columns]
@@ -91,18 +92,14 @@ def hours_of_days(site: Site, name: str, title: str, period: Period, *, is_healt
     best = max(range(24), key=by_hour.__getitem__)
     said = (
         f"{title} by day and hour of the day: most from {best:02d}:00 to {best + 1:02d}:00, "
-        f"{wording.number(by_hour[best])} on all days together."
+        f"{text(by_hour[best])} on all days together."
     )
     labels = [(number, wording.day(columns[number][0], weekday=step == 1)) for number in spread(len(columns), LABELS)]
     marks = [(hour, f"{hour:02d} h") for hour in (0, 6, 12, 18)]
-    numbers = table(
-        f"{title} by hour of the day, all days together",
-        ["Hour", title],
-        [[f"{hour:02d}:00", wording.number(count)] for hour, count in enumerate(by_hour)],
-    )
+    lines = [[f"{hour:02d}:00", text(count)] for hour, count in enumerate(by_hour)]
+    numbers = table(f"{title} by hour of the day, all days together", ["Hour", title], lines)
     chart = heat_map(rows, said=said, row_labels=marks, labels=labels)
-    shown = h("div", {"class": "health"}, chart) if is_health else chart
-    return figure(title, shown, None if is_health else legend(), numbers=numbers)
+    return figure(title, h("div", {"class": "health"}, chart) if name == "events" else chart, numbers=numbers)
 
 
 def days_of_step(period: Period) -> int:

@@ -81,10 +81,21 @@ def dates(period: Period) -> str:
 
 def instant(at: datetime, timezone: str) -> str:
     """An instant in the reporting time zone; in UTC where this machine does not know that zone."""
+    there, note = _there(at, timezone)
+    return f"{there:%Y-%m-%d %H:%M}{note}"
+
+
+def short_instant(at: datetime, timezone: str) -> str:
+    """Likewise, without the year."""
+    there, note = _there(at, timezone)
+    return f"{there.day} {there:%b, %H:%M}{note}"
+
+
+def _there(at: datetime, timezone: str) -> tuple[datetime, str]:
     try:
-        return f"{at.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M}"
+        return at.astimezone(ZoneInfo(timezone)), ""
     except (ZoneInfoNotFoundError, OSError):  # no list of zones here; Spark's Java has its own
-        return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return at.astimezone(UTC), " UTC"
 
 
 def named(name: str | None, *, longest: int = LONGEST_NAME) -> str:
