@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 QUIET = Progress(is_terminal=False)
 NOW = datetime(2026, 1, 17, 12, tzinfo=UTC)
-BOTS = Path(__file__).parent.parent / "parsely_spark/data/bots.txt"
+BOTS = resources.files("parsely_spark").joinpath("data/bots.txt")
 EPOCH_DAY = date(1970, 1, 1)
 HAND, ODD = "hand.example", "odd.example"
 # Of a site of their own: late, early, with a wrong clock, with a field that nobody knows, no event at all.

@@ -43,7 +43,7 @@ def audience_part(site: Site, figures: Figures) -> list[Content]:
         "Over time": ("pageviews", lambda: over_time(site, figures.period, figures.missing)),
         "Posts": ("posts", lambda: _posts(site, together)),
         "The first 72 hours of new posts": ("first_hours", lambda: first_hours(site, together)),
-        "Authors, sections and tags": ("authors", lambda: _content(site, together)),
+        "Authors, sections and tags": ("content", lambda: _content(site, together)),
         "Where sessions come from": ("sessions", lambda: _sources(site)),
         "Campaigns": ("campaigns", lambda: _campaigns(site, together)),
         "Where sessions begin and end": ("sessions", lambda: _ends(site)),

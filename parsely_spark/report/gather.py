@@ -10,9 +10,11 @@ from parsely_spark.report import audience, health
 from parsely_spark.report.classes import MODELS, NEEDS
 from parsely_spark.report.figures import Figures, Item, LakeFigures, Site, added
 from parsely_spark.report.period import find_period, find_sites
+from parsely_spark.small_work import MOST_FOLDED_EVENTS, small_work
 from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS, TABLES
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.news import News
 from parsely_spark.tables.views import scope_of
 
 if TYPE_CHECKING:
@@ -44,14 +46,16 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
             lake.look()
             lake.require(EVENTS.name)
             period = find_period(lake, asked)
-            named, more = find_sites(lake, asked, period)
+            named, more, events = find_sites(lake, asked, period)
             step.note(f"{period.since} until {period.until} ({period.timezone}), {len(named)} sites")
         there = frozenset(table for table in TABLES if lake.has(table))
         sites = {apikey: Site(apikey=apikey, newest_at=newest_at) for apikey, newest_at in named}
         all_sites = Site(apikey=None, newest_at=max((at for _, at in named), default=None))
         of = audience.Audience(lake=lake, reporting=asked.reporting, period=period, sites=tuple(sites))
-        with progress.step("figures"):
-            answers = _ask_all(of, there) if sites else {}
+        news = News(lake)
+        is_small = events <= MOST_FOLDED_EVENTS
+        with progress.step("figures"), small_work(lake.spark, is_small=is_small, stored_bytes=news.size_bytes):
+            answers = _ask_all(of, there, news) if sites else {}
         for question, rows in answers.items():
             if question in _SORT:
                 _SORT[question](rows, _Shelf(sites, all_sites))
@@ -66,13 +70,13 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
     )
 
 
-def _ask_all(of: audience.Audience, there: frozenset[str]) -> dict[str, Any]:
+def _ask_all(of: audience.Audience, there: frozenset[str], news: News) -> dict[str, Any]:
     scope = scope_of(of.lake, of.reporting, since=of.period.since, until=of.period.until)
     questions: dict[str, Callable[[], Any]] = {
         "events": lambda: health.events_by_hour(of.lake, scope, of.sites),
-        "lake": lambda: health.lake_figures(of.lake, there),
+        "lake": lambda: health.lake_figures(of.lake, there, news),
         "rescued": lambda: health.rescued_keys(of.lake, scope, of.sites),
-        **{view: _about_content(of, view, column) for view, column in _CONTENT.items()},
+        "content": lambda: audience.content(of),
         "posts": lambda: audience.posts(of),
         "pageviews": lambda: audience.pageviews(of),
         "sessions": lambda: audience.sessions(of),
@@ -90,13 +94,6 @@ def _ask_all(of: audience.Audience, there: frozenset[str]) -> dict[str, Any]:
             new = _new_posts(asked["posts"].result())
             asked["first_hours"] = threads.submit(lambda: audience.first_hours(of, new) if new else [])
         return {name: answer.result() for name, answer in asked.items()}
-
-
-_CONTENT = {"authors": "author", "sections": "section_name", "tags": "tag"}
-
-
-def _about_content(of: audience.Audience, view: str, column: str) -> Callable[[], list[Row]]:
-    return lambda: audience.content(of, view, column)
 
 
 def _new_posts(posts: Sequence[Row]) -> list[str]:
@@ -214,14 +211,12 @@ def _sort_first_hours(rows: Sequence[Row], shelf: _Shelf) -> None:
     ]
 
 
-def _sort_content(what: str, column: str) -> Callable[[Sequence[Row], _Shelf], None]:
+def _sort_content(rows: Sequence[Row], shelf: _Shelf) -> None:
     names = ("pageviews", "engaged_s", "visitors", "posts_viewed", "posts_published")
-
-    def sort(rows: Sequence[Row], shelf: _Shelf) -> None:
-        items = [(row, Item(name=row[column], apikey=row["apikey"], counts=_counts(row, *names))) for row in rows]
-        shelf.put(what, items, "pageviews")
-
-    return sort
+    for what in audience.CONTENT:
+        some = [row for row in rows if row["what"] == what]
+        items = [Item(name=row["name"], apikey=row["apikey"], counts=_counts(row, *names)) for row in some]
+        shelf.put(what, zip(some, items, strict=True), "pageviews")
 
 
 def _sort_campaigns(rows: Sequence[Row], shelf: _Shelf) -> None:
@@ -281,7 +276,7 @@ _SORT: dict[str, Callable[[Sequence[Row], _Shelf], None]] = {
     "sessions": _sort_sessions,
     "posts": _sort_posts,
     "first_hours": _sort_first_hours,
-    **{view: _sort_content(view, column) for view, column in _CONTENT.items()},
+    "content": _sort_content,
     "campaigns": _sort_campaigns,
     "visitors": _sort_visitors,
     "videos": _sort_videos,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, REJECTED_LINES,
 from parsely_spark.tables.folding import state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.gaps import read_open_gaps
-from parsely_spark.tables.news import News, rows_at
+from parsely_spark.tables.news import rows_at
 from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, Row
 
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.news import News
     from parsely_spark.tables.views.view import Scope
     from parsely_spark.transforms.fold import Fold
 
 RUNS_SHOWN = 10
 EXAMPLE_LETTERS = 200
+_TABLES_AT_ONCE = 4
 MOST_KEYS = 50  # of _rescued, of a site
 
 
@@ -72,12 +75,13 @@ def rescued_keys(lake: Lake, scope: Scope, sites: Sequence[str]) -> list[Row]:
     )
 
 
-def lake_figures(lake: Lake, there: Collection[str]) -> LakeFigures:
+def lake_figures(lake: Lake, there: Collection[str], news: News) -> LakeFigures:
     """What is about no site: runs, files, rejected lines, sums and gaps.
 
     Args:
         lake: where the tables are.
         there: the names of the tables that it has.
+        news: the events, as they are now.
     """
     found = LakeFigures()
     if RUNS.name in there:
@@ -87,7 +91,7 @@ def lake_figures(lake: Lake, there: Collection[str]) -> LakeFigures:
         found.files = _files(lake)
     if REJECTED_LINES.name in there:
         found.rejected = _rejects(lake)
-    found.balances = _balances(lake, [fold for fold in FOLDS if fold.name in there])
+    found.balances = _balances(lake, [fold for fold in FOLDS if fold.name in there], news)
     return found
 
 
@@ -181,13 +185,14 @@ def _rejects(lake: Lake) -> list[Rejects]:
     ]
 
 
-def _balances(lake: Lake, folds: Sequence[Fold]) -> list[Balance]:
+def _balances(lake: Lake, folds: Sequence[Fold], news: News) -> list[Balance]:
     """The sums of each table of *folds* beside those of the events that it holds; of the lake from its beginning.
 
     A period would not do: a session is of the hour in which it began, and its events are of others.
     """
-    news = News(lake)
-    states = {fold.name: state_of(lake, fold.name, news) for fold in folds}
+    names = [fold.name for fold in folds]
+    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:  # mostly to wait for the storage
+        states = dict(zip(names, threads.map(lambda name: state_of(lake, name, news), names), strict=True))
     measures = {
         fold.name: [m.name for m in fold.measures if isinstance(m, Sum) and m.name in BALANCED] for fold in folds
     }

@@ -70,8 +70,8 @@ def find_period(lake: Lake, asked: Asked) -> Period:
     )
 
 
-def find_sites(lake: Lake, asked: Asked, period: Period) -> tuple[list[tuple[str, datetime]], list[str]]:
-    """The sites that are shown, each with the time of its newest event, the largest first; and the names of others.
+def find_sites(lake: Lake, asked: Asked, period: Period) -> tuple[list[tuple[str, datetime]], list[str], int]:
+    """The sites that are shown, each with the time of its newest event, the largest first; names of others; all events.
 
     Raises:
         LakeError: if one that is asked for has no events in the period.
@@ -93,7 +93,11 @@ def find_sites(lake: Lake, asked: Asked, period: Period) -> tuple[list[tuple[str
                 f"({period.timezone}); {_those(list(there))}."
             )
     shown = [apikey for apikey in there if not asked.sites or apikey in asked.sites][:MOST_SITES]
-    return [(apikey, there[apikey]) for apikey in shown], [name for name in there if name not in shown]
+    return (
+        [(apikey, there[apikey]) for apikey in shown],
+        [name for name in there if name not in shown],
+        sum(row["events"] for row in rows),
+    )
 
 
 def _those(sites: Sequence[str]) -> str:
