@@ -87,8 +87,7 @@ class OpenLake:
             LakeError: if the lake has not the tables that the view asks.
         """
         from parsely_spark.storage_errors import storage_errors
-        from parsely_spark.tables.views import VIEWS
-        from parsely_spark.tables.views.view import Scope
+        from parsely_spark.tables.views import VIEWS, ask
 
         _check_known("view", name, self.views)
         given = {"as_of": as_of, "since": since, "until": until}
@@ -100,12 +99,8 @@ class OpenLake:
         if asked["since"] and asked["until"] and asked["since"] >= asked["until"]:
             raise SettingsError(f"since={since} is not before until={until}; no date lies between them.")
 
-        def required(table: str) -> str:
-            self.lake.require(table)
-            return self.lake.name_of(table)
-
         with storage_errors(LakeError, self.lake.place):
-            return self.lake.spark.sql(VIEWS[name].sql(Scope(table=required, reporting=self.reporting, **asked)))
+            return ask(self.lake, name, self.reporting, **asked)
 
 
 def open_lake(

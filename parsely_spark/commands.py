@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         LakeSettings,
         RebuildSettings,
         RegisterSettings,
+        ReportSettings,
         SparkSettings,
         StatusSettings,
         StreamSettings,
@@ -198,6 +199,24 @@ def register(settings: RegisterSettings) -> None:
     run_register(lake, settings.catalog or str(settings.schema), settings, Progress(lambda: running_tasks(spark)))
 
 
+def report(settings: ReportSettings) -> None:
+    """Write an HTML report on the audience and the health of the data."""
+    find_spark()
+    from parsely_spark.report.period import Asked
+    from parsely_spark.report.writing import write_report
+    from parsely_spark.session import running_tasks
+    from parsely_spark.tables.views.view import check_for_spark
+
+    spark = _open_session("report", settings)
+    check_for_spark(spark, (), settings.reporting)
+    asked = Asked.of(settings, now=datetime.now(UTC))
+    written = write_report(_lake(spark, settings), asked, settings.out, Progress(lambda: running_tasks(spark)))
+    if settings.json:
+        print(json.dumps(dataclasses.asdict(written), default=str))
+    else:
+        print(written.path)
+
+
 def generate(settings: GenerateSettings) -> None:
     """Write a realistic bucket of raw events, to try things out on."""
     from parsely_spark.testing.generate import generate as make_bucket
@@ -273,6 +292,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "verify": verify,
     "status": status,
     "register": register,
+    "report": report,
     "generate": generate,
     "demo": demo,
     "doctor": doctor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from parsely_spark.errors import SettingsError
 from parsely_spark.pipelines.batch import Summary, run_batch
 from parsely_spark.places import absolute
 from parsely_spark.progress import Progress
+from parsely_spark.report.period import Asked
+from parsely_spark.report.writing import write_report
+from parsely_spark.reporting import ReportingSettings
 from parsely_spark.tables.catalog import TABLES, Lake
 from parsely_spark.testing.generate import generate
 
@@ -47,7 +51,11 @@ def run_demo(
     print(f"\n{_accounting(summary)}")
     for title, rows in _views(lake):
         print(f"\n{title}\n{aligned(rows)}")
+    everything = Asked(reporting=ReportingSettings(), since=None, until=None, sites=(), now=datetime.now(UTC))
+    print(flush=True)
+    written = write_report(lake, everything, str(out / "report.html"), Progress(lambda: running_tasks(spark)))
     print(f"\n{_what_next(settings.out)}")
+    print(f"\nReport: {written.path}")
 
 
 def aligned(rows: DataFrame) -> str:

@@ -114,6 +114,21 @@ def check_new_bucket(where: str, path: str) -> None:
         raise SettingsError(f"{where}={path!r} has raw events in it already; name a new folder or delete it.")
 
 
+def check_new_file(where: str, path: str) -> None:
+    """Refuse a *path* of this machine at which no file can be written."""
+    if scheme_of(path):
+        raise SettingsError(
+            f"{where}={path!r} is a URI, but this is written to the machine at hand; name a local file."
+        )
+    file = Path(path)
+    if file.is_dir() or path.endswith("/"):
+        raise SettingsError(f"{where}={path!r} is a folder; name a file in it.")
+    if not file.absolute().parent.is_dir():
+        raise SettingsError(f"{where}={path!r} lies in a folder that does not exist; make it, or name another file.")
+    if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise SettingsError(f"{where}={path!r} cannot be written; name a file that you may write.")
+
+
 def is_csv(uri: str) -> bool:
     """Whether *uri* is, by its name, a file of comma-separated values."""
     return _CSV.search(uri) is not None

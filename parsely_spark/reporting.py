@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
 from parsely_spark.declaration import Settings, between, setting
 from parsely_spark.errors import SettingsError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+MOST_DAYS = 366  # of a report
+MOST_SITES = 12  # of a report; each is a page of its own in the file
 
 # What a machine has beside the names of places: its own choice, and each place again with leap seconds or without.
 _NO_PLACE = re.compile(r"(posix|right)/.*|posixrules|localtime|Factory|ROC")
@@ -18,6 +25,21 @@ def _check_timezone(where: str, name: str) -> None:
     known = available_timezones() or {name}
     if name not in known or _NO_PLACE.fullmatch(name) or not re.fullmatch(r"[A-Za-z]+(/[A-Za-z0-9_+-]+)*", name):
         raise SettingsError(f"{where}={name!r} is no time zone; write a name such as America/New_York.")
+
+
+def check_period(since: date, until: date) -> None:
+    """Refuse a period of no day, or of more than can be shown.
+
+    Raises:
+        SettingsError: if it is one.
+    """
+    if since >= until:
+        raise SettingsError(f"from={since} is not before until={until}; no date lies between them.")
+    if (days := (until - since).days) > MOST_DAYS:
+        raise SettingsError(
+            f"from={since} until={until} are {days:,} days; a report is about {MOST_DAYS} at most, give dates closer "
+            "to each other."
+        )
 
 
 _TYPES = ("string", "bigint", "double", "boolean", "timestamp", "date")
@@ -57,8 +79,8 @@ class DepthSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportingSettings(Settings):
-    """What views and reports go by."""
+class AudienceSettings(Settings):
+    """What views and the report go by: dates, and who and what counts."""
 
     timezone: str = setting(
         "time zone of every local date in views and reports",
@@ -76,6 +98,12 @@ class ReportingSettings(Settings):
     loyal_pageviews_30d: int = setting(
         "pageviews in 30 days from which on a visitor is loyal", default=30, metavar="N", check=between(1)
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportingSettings(AudienceSettings):
+    """What views go by."""
+
     extra_data: tuple[str, ...] = setting(
         "a key of extra_data that custom_events has as a column, and its type; repeatable",
         default=(),

@@ -4,14 +4,16 @@ Each command has a frozen dataclass. Its fields are the one declaration of a set
 variable, the key in the file, the help text, `docs/settings.md` and `conf/parsely.toml` come from it. What a
 command shares with others stands in a base class.
 """
+# over 300 lines: one declaration after another, some lines for each command, with hardly any code beside them
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from parsely_spark.declaration import Settings, between, borrowed, check_share, setting
+from parsely_spark.declaration import Settings, between, borrowed, check_share, declared, setting
 from parsely_spark.errors import SettingsError
-from parsely_spark.hours import check_hour, folder_of
+from parsely_spark.hours import check_date, check_hour, date_of, folder_of
 from parsely_spark.kinesis_settings import FollowSettings
 from parsely_spark.places import (
     absolute,
@@ -20,12 +22,16 @@ from parsely_spark.places import (
     check_folder,
     check_local_folder,
     check_new_bucket,
+    check_new_file,
     check_raw_events,
     check_uri,
     is_csv,
     is_within,
 )
-from parsely_spark.reporting import DepthSettings, ReportingSettings
+from parsely_spark.reporting import MOST_SITES, AudienceSettings, DepthSettings, ReportingSettings, check_period
+
+if TYPE_CHECKING:
+    from datetime import date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +247,60 @@ class RegisterSettings(LakeSettings, ReportingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportSettings(LakeSettings, AudienceSettings, SummarySettings):
+    """What ``report`` is about, and where it goes."""
+
+    out: str = setting(
+        "HTML file to write on this machine",
+        default="parsely-report.html",
+        metavar="FILE",
+        check=check_new_file,
+    )
+    from_: str | None = setting(
+        "first date of the report, in its time zone; by default four weeks before until, or that of the first event",
+        default=None,
+        metavar="YYYY-MM-DD",
+        example="2026-01-01",
+        check=check_date,
+    )
+    until: str | None = setting(
+        "first date that does not count any more; by default that after the newest event",
+        default=None,
+        metavar="YYYY-MM-DD",
+        example="2026-02-01",
+        check=check_date,
+    )
+    apikey: tuple[str, ...] = setting(
+        "a site that the report is about; repeatable; by default those with the most events",
+        default=(),
+        metavar="SITE",
+        example=("example.com",),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.since and self.end:
+            check_period(self.since, self.end)
+        if len(self.apikey) > MOST_SITES:
+            raise SettingsError(f"{len(self.apikey)} sites are given; a report is about {MOST_SITES} at most.")
+
+    @property
+    def since(self) -> date | None:
+        """The first date."""
+        return date_of(self.from_)
+
+    @property
+    def end(self) -> date | None:
+        """The first date that does not count any more."""
+        return date_of(self.until)
+
+    @property
+    def reporting(self) -> ReportingSettings:
+        """What its views go by."""
+        return ReportingSettings(**{name: getattr(self, name) for name in declared(AudienceSettings)})
+
+
+@dataclass(frozen=True, kw_only=True)
 class MadeUpSettings(Settings):
     """How many events are made up."""
 
@@ -294,6 +354,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,
     "status": StatusSettings,
     "register": RegisterSettings,
+    "report": ReportSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,
     "doctor": DoctorSettings,

@@ -43,7 +43,7 @@ LONG = (
     *("test_crashes.py", "test_stream_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py"),
     *("test_views.py", "test_lease.py"),
     *("test_old_models.py", "test_docs.py", "test_fold.py", "test_verify.py", "test_cluster.py"),
-    *("test_stream.py", "test_status.py"),
+    *("test_stream.py", "test_status.py", "test_report.py"),
 )
 
 

@@ -30,10 +30,11 @@ LAKE = "--lake lake"
 # What is typed, in a folder as `place` below makes it, and what is said of it after the program's name.
 WRONG = {
     "bacth": "'bacth' is no command (did you mean batch?); give one of batch, stream, rebuild, verify, status, "
-    "register, generate, demo, doctor.",
-    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, register, generate, demo, doctor.",
+    "register, report, generate, demo, doctor.",
+    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, register, report, generate, demo, "
+    "doctor.",
     "--json batch": "--json stands where the command is wanted; give one of batch, stream, rebuild, verify, status, "
-    "register, generate, demo, doctor before all flags.",
+    "register, report, generate, demo, doctor before all flags.",
     "batch --sorce raw": "--sorce is no flag (did you mean --source?); see `parsely-spark batch --help`.",
     "batch --confg=f": "--confg is no flag (did you mean --config?); see `parsely-spark batch --help`.",
     "batch --sour raw": "--sour is no flag (did you mean --source?); see `parsely-spark batch --help`.",
@@ -68,6 +69,19 @@ WRONG = {
     "write http://host:port or https://host.",
     "generate --out raw": "--out='raw' has raw events in it already; name a new folder or delete it.",
     "generate --out file": "--out='file' is a file; name a folder, which may be new.",
+    f"report {LAKE} --from 14.1.2026": "--from='14.1.2026' is no date; write YYYY-MM-DD.",
+    f"report {LAKE} --from 2026-01-14T10": "--from='2026-01-14T10' is no date; write YYYY-MM-DD.",
+    f"report {LAKE} --from 2026-02-01 --until 2026-01-01": "from=2026-02-01 is not before until=2026-01-01; "
+    "no date lies between them.",
+    f"report {LAKE} --from 2024-01-01 --until 2026-01-01": "from=2024-01-01 until=2026-01-01 are 731 days; a report is "
+    "about 366 at most, give dates closer to each other.",
+    f"report {LAKE} --timezone Berlin": "--timezone='Berlin' is no time zone; write a name such as America/New_York.",
+    f"report {LAKE} --out empty": "--out='empty' is a folder; name a file in it.",
+    f"report {LAKE} --out gone/x.html": "--out='gone/x.html' lies in a folder that does not exist; "
+    "make it, or name another file.",
+    f"report {LAKE} --out s3://b/x.html": "--out='s3://b/x.html' is a URI, but this is written to the machine at hand; "
+    "name a local file.",
+    "report": "neither of --lake URI and --catalog NAME given; give one of them.",
     "demo --config gone.toml": "--config gone.toml does not exist; conf/parsely.toml is an example.",
     "demo --config broken.toml": "--config broken.toml is not TOML: Invalid value (at line 1, column 8); "
     "mend it there.",

@@ -39,6 +39,8 @@ def test_the_demo_prints_counts_sites_pages_and_sessions(demo: Path) -> None:
         assert title in printed
     events = next(line for line in printed.splitlines() if line.startswith("events "))
     assert events.split()[-1] == "3,000"
+    assert printed.splitlines()[-1] == f"Report: {demo}/report.html"
+    assert "<h1>Audience and data health</h1>" in (demo / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_demo_leaves_a_folder_alone_that_no_demo_made(tmp_path: Path) -> None:

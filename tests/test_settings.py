@@ -469,7 +469,7 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
     shared: dict[str, set[tuple[str, type]]] = {}
     for kind in COMMANDS.values():
         for name, field in declared(kind).items():
-            if name not in kind.__annotations__:
+            if field.name not in kind.__annotations__:
                 shared.setdefault(name, set()).add((field.metadata["meaning"], type_of(kind, name)))
     assert {name: len(declarations) for name, declarations in shared.items()} == dict.fromkeys(shared, 1)
 

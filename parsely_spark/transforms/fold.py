@@ -147,26 +147,26 @@ def takes(fold: Fold) -> Column:
     return fold.of() | in_run
 
 
-def totals(events: DataFrame, fold: Fold) -> DataFrame:
-    """The sums of *fold* without its rows.
+def totals(events: DataFrame, *folds: Fold) -> DataFrame:
+    """The sums of *folds* without their rows, in one pass.
 
     Returns:
-        ``measure``, ``taken`` (what the events add up to that take part in a row), ``rest`` (the others) and ``lost``
-        (of the rest, those that *fold* promises not to leave out).
+        ``table``, ``measure``, ``taken`` (what the events add up to that take part in a row), ``rest`` (the others) and
+        ``lost`` (of the rest, those that the fold promises not to leave out).
     """
-    sums = [measure for measure in fold.measures if isinstance(measure, Sum)]
-    taken = F.coalesce(takes(fold), F.lit(False))
-    may_be_left_out = F.lit(True) if fold.leaves_out is None else F.coalesce(fold.leaves_out(), F.lit(False))
-    sides = {"taken": taken, "rest": ~taken, "lost": ~taken & ~may_be_left_out}
-    added = [
-        F.coalesce(F.sum(F.when(side, m.of().cast("bigint"))), F.lit(0)).alias(f"{m.name} {name}")
-        for m in sums
-        for name, side in sides.items()
-    ]
-    of_each = [
-        F.struct(F.lit(m.name).alias("measure"), *[F.col(f"`{m.name} {name}`").alias(name) for name in sides])
-        for m in sums
-    ]
+    added, of_each = [], []
+    for fold in folds:
+        taken = F.coalesce(takes(fold), F.lit(False))
+        may_be_left_out = F.lit(True) if fold.leaves_out is None else F.coalesce(fold.leaves_out(), F.lit(False))
+        sides = {"taken": taken, "rest": ~taken, "lost": ~taken & ~may_be_left_out}
+        for m in (measure for measure in fold.measures if isinstance(measure, Sum)):
+            names = {side: f"{fold.name} {m.name} {side}" for side in sides}
+            added += [
+                F.coalesce(F.sum(F.when(sides[side], m.of().cast("bigint"))), F.lit(0)).alias(name)
+                for side, name in names.items()
+            ]
+            columns = [F.col(f"`{name}`").alias(side) for side, name in names.items()]
+            of_each.append(F.struct(F.lit(fold.name).alias("table"), F.lit(m.name).alias("measure"), *columns))
     return events.agg(*added).select(F.inline(F.array(*of_each)))
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from parsely_spark.tables.views.attribution import CONVERSION_ATTRIBUTION
 from parsely_spark.tables.views.calendar import CALENDAR
 from parsely_spark.tables.views.campaigns import CAMPAIGNS
 from parsely_spark.tables.views.content import AUTHORS, FIRST_72_HOURS, SECTIONS, TAGS
 from parsely_spark.tables.views.custom_events import CUSTOM_EVENTS
+from parsely_spark.tables.views.view import Scope
 from parsely_spark.tables.views.visitors import VISITORS
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pyspark.sql import DataFrame
+
+    from parsely_spark.reporting import ReportingSettings
+    from parsely_spark.tables.catalog import Lake
 
 VIEWS = {
     view.name: view
@@ -23,3 +34,22 @@ VIEWS = {
         CALENDAR,
     )
 }
+
+
+def scope_of(lake: Lake, reporting: ReportingSettings, **asked: date | None) -> Scope:
+    """What is asked of *lake*: its tables have to be there, and *asked* are the dates of `Scope`."""
+
+    def required(table: str) -> str:
+        lake.require(table)
+        return lake.name_of(table)
+
+    return Scope(table=required, reporting=reporting, **asked)
+
+
+def ask(lake: Lake, name: str, reporting: ReportingSettings, **asked: date | None) -> DataFrame:
+    """The rows of the view *name*; it is not looked whether it can be asked with these dates.
+
+    Raises:
+        LakeError: if the lake has not the tables that the view asks.
+    """
+    return lake.spark.sql(VIEWS[name].sql(scope_of(lake, reporting, **asked)))

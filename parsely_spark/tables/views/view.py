@@ -41,8 +41,14 @@ class Scope:
 
     def local_date(self, instant: str) -> str:
         """SQL of the date of *instant* in the reporting time zone, whatever the session's."""
-        local_ms = f"unix_millis(from_utc_timestamp({instant}, '{self.reporting.timezone}'))"
-        return f"date_from_unix_date(cast(floor({local_ms} / 86400000) as int))"
+        return f"date_from_unix_date(cast(floor({self._local_ms(instant)} / 86400000) as int))"
+
+    def local_hour(self, instant: str) -> str:
+        """SQL of the hour of *instant* by the clock of that zone, as whole hours since the epoch."""
+        return f"cast(floor({self._local_ms(instant)} / 3600000) as bigint)"
+
+    def _local_ms(self, instant: str) -> str:
+        return f"unix_millis(from_utc_timestamp({instant}, '{self.reporting.timezone}'))"
 
     def midnight(self, day: str) -> str:
         """SQL of the instant at which the local date *day* begins."""
