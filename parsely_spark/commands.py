@@ -5,6 +5,7 @@ The commands import what they need when they run: a wrong flag must not cost the
 
 from __future__ import annotations
 
+# over 300 lines: one function for each command, and what they share
 import dataclasses
 import json
 import logging
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         DoctorSettings,
         GenerateSettings,
         LakeSettings,
+        MaintainSettings,
         RebuildSettings,
         RegisterSettings,
         SparkSettings,
@@ -181,6 +183,25 @@ def status(settings: StatusSettings) -> None:
     print(json.dumps(dataclasses.asdict(seen), default=datetime.isoformat) if settings.json else seen)
 
 
+def maintain(settings: MaintainSettings) -> None:
+    """Put small files together, delete old ones, sum up old notes."""
+    find_spark()
+    from parsely_spark.pipelines.maintain import Care, run_maintain
+    from parsely_spark.session import running_tasks
+
+    spark = _open_session("maintain", settings)
+    care = Care(
+        optimizes=settings.optimizes,
+        vacuums=settings.vacuums,
+        retain_days=settings.retain_days,
+        open_hours=settings.open_hours,
+        run_days=settings.run_days,
+        ledger_days=settings.ledger_days,
+    )
+    done = run_maintain(_lake(spark, settings), Progress(lambda: running_tasks(spark)), care)
+    print(json.dumps(dataclasses.asdict(done)) if settings.json else done)
+
+
 def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
     find_spark()
@@ -272,6 +293,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "rebuild": rebuild,
     "verify": verify,
     "status": status,
+    "maintain": maintain,
     "register": register,
     "generate": generate,
     "demo": demo,

@@ -7,6 +7,7 @@ command shares with others stands in a base class.
 
 from __future__ import annotations
 
+# over 300 lines: one class for each command, and a command more is a class more
 from dataclasses import dataclass, field
 
 from parsely_spark.declaration import Settings, between, borrowed, check_share, setting
@@ -214,6 +215,53 @@ class VerifySettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaintainSettings(LakeSettings, SummarySettings):
+    """What ``maintain`` does."""
+
+    optimize: bool | None = setting(
+        "put the small files of closed hours together; with --vacuum alone it is left out", default=None, example=True
+    )
+    vacuum: bool | None = setting(
+        "delete files that are no longer part of a table; with --optimize alone it is left out",
+        default=None,
+        example=True,
+    )
+    retain_days: int = setting(
+        "days for which those files stay at least, for readers and time travel",
+        default=7,
+        metavar="N",
+        check=between(1, 3650),
+    )
+    open_hours: int = setting(
+        "hours, before the newest of a table, that are left to its writers", default=48, metavar="N", check=between(1)
+    )
+    run_days: int = setting(
+        "days for which the rows that a stream notes each minute stay; then they are one for each day",
+        default=90,
+        metavar="N",
+        check=between(31, 3650),
+    )
+    ledger_days: int | None = setting(
+        "days for which the bucket of the raw events keeps its objects: what was read of older ones is no longer "
+        "remembered object by object; by default it is, for ever",
+        default=None,
+        metavar="N",
+        example=400,
+        check=between(31, 3650),
+    )
+
+    @property
+    def optimizes(self) -> bool:
+        """Whether to put files together: where neither is said, both are done."""
+        return not self.vacuum if self.optimize is None else self.optimize
+
+    @property
+    def vacuums(self) -> bool:
+        """Whether to delete files, likewise."""
+        return not self.optimize if self.vacuum is None else self.vacuum
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusSettings(LakeSettings, SummarySettings):
     """Which lake ``status`` looks at."""
 
@@ -293,6 +341,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "rebuild": RebuildSettings,
     "verify": VerifySettings,
     "status": StatusSettings,
+    "maintain": MaintainSettings,
     "register": RegisterSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,

@@ -32,7 +32,7 @@ from parsely_spark.versions import tested_versions
 if TYPE_CHECKING:
     from parsely_spark.declaration import Field as Setting
     from parsely_spark.declaration import Settings
-    from parsely_spark.tables.catalog import TableColumn, TableSpec
+    from parsely_spark.tables.spec import TableColumn, TableSpec
     from parsely_spark.tables.views.view import View
 
 ROOT = Path(__file__).resolve().parent.parent

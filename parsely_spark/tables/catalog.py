@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
@@ -13,62 +13,11 @@ from parsely_spark.errors import LakeError
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
+from parsely_spark.tables.spec import VISITOR, TableColumn, TableSpec, of_fold
 from parsely_spark.transforms.parse import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyspark.sql import DataFrame, SparkSession
-
-    from parsely_spark.transforms.fold import Fold
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """A column as Delta and the documentation show it."""
-
-    name: str
-    type: str  # Spark DDL
-    meaning: str
-    combines: str = ""  # how a fold comes to the value
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """The declaration of one table.
-
-    Attributes:
-        name: the table.
-        grain: what one row is, as a sentence.
-        columns: in the order of the table.
-        partition_by: names of the partition columns.
-        prune_by: names of the columns whose file statistics are worth keeping.
-        properties: Delta table properties beside those that every table has.
-    """
-
-    name: str
-    grain: str
-    columns: tuple[TableColumn, ...]
-    partition_by: tuple[str, ...]
-    prune_by: tuple[str, ...]
-    properties: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def all_properties(self) -> dict[str, str]:
-        """The Delta table properties."""
-        return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
-
-
-def of_fold(fold: Fold) -> TableSpec:
-    """The table that *fold* declares. Deletion vectors let a merge write changed rows instead of whole files."""
-    return TableSpec(
-        name=fold.name,
-        grain=fold.grain,
-        columns=tuple(TableColumn(c.name, c.type, c.meaning, c.combines) for c in fold.columns),
-        partition_by=fold.cell_names,
-        prune_by=(*fold.key_names, *fold.prune_by),
-        properties={"delta.enableDeletionVectors": "true"},
-    )
 
 
 EVENTS = TableSpec(
@@ -88,7 +37,8 @@ EVENTS = TableSpec(
         TableColumn("hour", "int", "UTC hour of event_at, 0-23"),
     ),
     partition_by=("date", "hour"),
-    prune_by=("event_at", "visitor_site_id", "apikey"),
+    prune_by=("event_at", VISITOR, "apikey"),
+    sort_by=VISITOR,
     # The derived tables read what is new from the change feed; commits that only insert add no files for it.
     properties={"delta.enableChangeDataFeed": "true"},
 )
@@ -179,7 +129,11 @@ RUNS = TableSpec(
             "What `batch` listed: its sources, from the first hour of folders (none: all) to the first not wanted any "
             "more (none: all), and which objects there are left out",
         ),
-        TableColumn("rows_touched", "map<string,bigint>", "Rows inserted or changed, by derived table"),
+        TableColumn(
+            "rows_touched",
+            "map<string,bigint>",
+            "Rows inserted or changed, by derived table",
+        ),
         TableColumn("version", "string", "Version of parsely_spark"),
         TableColumn("date", "date", "UTC date of started_at"),
     ),

@@ -151,9 +151,17 @@ def merging(
     Its rows are gathered by partition before they are written, which is a second shuffle of them, unless they are to
     be written *as_they_lie*, by the tasks that have them.
     """
-    settings = {_METADATA: json.dumps(dict(says))} | ({_GATHERS: "false"} if as_they_lie else {})
+    settings = {_GATHERS: "false"} if as_they_lie else {}
     if work is not None:
         settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
+    with saying(lake, says, settings):
+        yield
+
+
+@contextmanager
+def saying(lake: Lake, says: Mapping[str, object], settings: Mapping[str, str]) -> Iterator[None]:
+    """Make the commit of a statement in the block say *says*, and have Spark go by *settings* until its end."""
+    settings = {_METADATA: json.dumps(dict(says)), **settings}
     for key, value in settings.items():
         lake.spark.conf.set(key, value)
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from parsely_spark.small_work import looking
-from parsely_spark.tables.catalog import INGESTED_FILES, RUNS, TableSpec
+from parsely_spark.tables.catalog import INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import RUN, append
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.spec import TableSpec
 
 
 def ingested_versions(lake: Lake, paths: Sequence[str]) -> dict[tuple[str, int, int], bool]:

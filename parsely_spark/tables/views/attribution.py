@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from parsely_spark.columns import NOBODY_IDS
-from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.spec import TableColumn
 from parsely_spark.tables.views.view import DAYS_OF_URLS, View
 
 if TYPE_CHECKING:

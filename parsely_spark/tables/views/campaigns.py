@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsely_spark.tables.catalog import TableColumn
 from parsely_spark.tables.folds.parts import CAMPAIGN
+from parsely_spark.tables.spec import TableColumn
 from parsely_spark.tables.views.view import View
 
 if TYPE_CHECKING:

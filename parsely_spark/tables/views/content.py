@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.spec import TableColumn
 from parsely_spark.tables.views.view import View, distinct_in
 
 if TYPE_CHECKING:

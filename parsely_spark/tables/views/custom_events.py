@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.columns import STANDARD_ACTIONS
 from parsely_spark.errors import SettingsError
-from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.spec import TableColumn
 from parsely_spark.tables.views.view import View
 
 if TYPE_CHECKING:

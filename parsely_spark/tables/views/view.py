@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from parsely_spark.reporting import ReportingSettings
-    from parsely_spark.tables.catalog import TableColumn
+    from parsely_spark.tables.spec import TableColumn
 
 DAYS_OF_URLS = 30  # before a period, in which pageviews tell of which post a URL is
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from parsely_spark.tables.catalog import TableColumn
+from parsely_spark.tables.spec import TableColumn
 from parsely_spark.tables.views.view import View, literal
 
 if TYPE_CHECKING:
