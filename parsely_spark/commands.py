@@ -13,6 +13,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.config import did_you_mean
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         BatchSettings,
         DemoSettings,
         DoctorSettings,
+        ForgetSettings,
         GenerateSettings,
         LakeSettings,
         MaintainSettings,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 PROGRAM = "parsely-spark"
+_MOST_FORGOTTEN = 1_000  # visitors in one run: each is a part of the conditions by which rows are found
 
 
 def batch(settings: BatchSettings) -> None:
@@ -202,6 +205,42 @@ def maintain(settings: MaintainSettings) -> None:
     print(json.dumps(dataclasses.asdict(done)) if settings.json else done)
 
 
+def forget(settings: ForgetSettings) -> None:
+    """Delete visitors from every table, and prove it."""
+    find_spark()
+    from parsely_spark.pipelines.forget import Wish, run_forget
+    from parsely_spark.session import running_tasks
+
+    wish = Wish(visitors=_visitors(settings), apikey=settings.apikey, retain_days=settings.retain_days, depths=settings)
+    spark = _open_session("forget", settings)
+    lake = _lake(spark, settings)
+    proof = run_forget(lake, Progress(lambda: running_tasks(spark)), wish)
+    said = {**dataclasses.asdict(proof), "remaining": proof.remaining}
+    print(json.dumps(said, default=datetime.isoformat) if settings.json else proof)
+    if proof.remaining:
+        raise LakeError(
+            f"{proof.remaining:,} rows of {lake.place} came in meanwhile; run again when the runs that were going on "
+            "have ended."
+        )
+
+
+def _visitors(settings: ForgetSettings) -> tuple[str, ...]:
+    from parsely_spark.columns import NOBODY_IDS
+
+    ids = list(settings.visitor)
+    if settings.visitors_from is not None:
+        lines = Path(settings.visitors_from).read_text(encoding="utf-8").splitlines()
+        ids += [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise SettingsError(f"visitors_from={settings.visitors_from!r} names nobody; write one visitor_site_id a line.")
+    if len(ids) > _MOST_FORGOTTEN:
+        raise SettingsError(f"{len(ids):,} visitors given; give up to {_MOST_FORGOTTEN:,} at once.")
+    for one in ids:
+        if one in NOBODY_IDS:
+            raise SettingsError(f"visitor={one!r} stands for many people, of whom none can be told; leave it out.")
+    return tuple(dict.fromkeys(ids))
+
+
 def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
     find_spark()
@@ -294,6 +333,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "verify": verify,
     "status": status,
     "maintain": maintain,
+    "forget": forget,
     "register": register,
     "generate": generate,
     "demo": demo,

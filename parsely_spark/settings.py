@@ -262,6 +262,35 @@ class MaintainSettings(LakeSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForgetSettings(LakeSettings, DepthSettings, SummarySettings):
+    """Whom ``forget`` forgets."""
+
+    visitor: tuple[str, ...] = setting(
+        "visitor_site_id of who is to be forgotten; repeatable. The list of processes shows it, unlike a file",
+        default=(),
+        metavar="ID",
+        example=("pid=0123456789abcdef",),
+    )
+    visitors_from: str | None = setting(
+        "file with one visitor_site_id a line", default=None, metavar="FILE", example="visitors.txt"
+    )
+    apikey: str | None = setting(
+        "the one site on which they are forgotten; all by default", default=None, metavar="SITE", example="example.com"
+    )
+    retain_days: int = setting(
+        "days for which files stay at least that are no longer part of a table, for readers and time travel",
+        default=7,
+        metavar="N",
+        check=between(0, 3650),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.visitor and self.visitors_from is None:
+            raise SettingsError("neither of --visitor ID and --visitors-from FILE given; say who is to be forgotten.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusSettings(LakeSettings, SummarySettings):
     """Which lake ``status`` looks at."""
 
@@ -342,6 +371,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,
     "status": StatusSettings,
     "maintain": MaintainSettings,
+    "forget": ForgetSettings,
     "register": RegisterSettings,
     "generate": GenerateSettings,
     "demo": DemoSettings,

@@ -12,7 +12,7 @@ from parsely_spark import __version__
 from parsely_spark.errors import LakeError, ParselySparkError
 from parsely_spark.small_work import looking
 from parsely_spark.storage_errors import storage_errors
-from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, RUNS, TABLES
+from parsely_spark.tables.catalog import ALL_TABLES, EVENTS, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.compaction import compact
 from parsely_spark.tables.ledger import record_run
@@ -81,7 +81,7 @@ def run_maintain(lake: Lake, progress: Progress, care: Care) -> Maintained:
 
 
 def _look_after(lake: Lake, progress: Progress, care: Care, done: Maintained, now: datetime) -> None:
-    tables = [table for table in TABLES if lake.has(table)]
+    tables = [table for table in ALL_TABLES if lake.has(table)]
     for table in tables:
         with progress.step(table) as step:
             files, size = _extent(lake, table)

@@ -132,7 +132,7 @@ RUNS = TableSpec(
         TableColumn(
             "rows_touched",
             "map<string,bigint>",
-            "Rows inserted or changed, by derived table",
+            "Rows inserted or changed, by derived table; of `forget`, also deleted, and of every table",
         ),
         TableColumn("version", "string", "Version of parsely_spark"),
         TableColumn("date", "date", "UTC date of started_at"),
@@ -142,9 +142,28 @@ RUNS = TableSpec(
     prune_by=("run_id", "started_at", "job", "outcome"),
 )
 
+FORGOTTEN = TableSpec(
+    name="forgotten",
+    grain="one row per visitor who was forgotten, or visitor of a site; there from the first `forget` on",
+    columns=(
+        TableColumn(
+            "visitor_hmac",
+            "string",
+            "HMAC-SHA256, hex, of visitor_site_id, or of apikey, line feed and visitor_site_id; its key is the table's "
+            "property parsely_spark.salt",
+        ),
+        TableColumn("is_of_site", "boolean", "Whether the visitor was forgotten on one site alone"),
+        TableColumn("forgotten_at", "timestamp", "When, UTC"),
+    ),
+    partition_by=(),
+    prune_by=("visitor_hmac",),
+)
+
 TABLES = {
     spec.name: spec for spec in (EVENTS, *(of_fold(fold) for fold in FOLDS), REJECTED_LINES, INGESTED_FILES, RUNS)
 }
+# With the one that most lakes never have, and that no run makes but `forget`: each run would look for who is in it.
+ALL_TABLES = {**TABLES, FORGOTTEN.name: FORGOTTEN}
 
 
 _NO_TABLE = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
@@ -223,7 +242,7 @@ class Lake:
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""
-        spec = TABLES[table]
+        spec = ALL_TABLES[table]
         builder = DeltaTable.createIfNotExists(self.spark).comment(f"Grain: {spec.grain}.")
         if self.is_catalog:
             builder = builder.tableName(self.name_of(table))

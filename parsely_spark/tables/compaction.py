@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from parsely_spark.tables.catalog import TABLES
+from parsely_spark.tables.catalog import ALL_TABLES
 from parsely_spark.tables.commits import RUN, saying, until_nobody_was_quicker
 from parsely_spark.tables.conditions import within
 
@@ -62,9 +62,23 @@ def compact(lake: Lake, table: str, *, open_hours: int, run_id: str) -> int:
     return rewritten
 
 
+def purge(lake: Lake, table: str, *, run_id: str) -> int:
+    """Write the files of *table* again in which rows can be read that are marked as deleted; return how many."""
+
+    def attempt() -> int:
+        with saying(lake, {RUN: run_id}, {}):
+            done = lake.spark.sql(f"REORG TABLE {lake.name_of(table)} APPLY (PURGE)").collect()
+        return int(done[0]["metrics"]["numFilesRemoved"])
+
+    # Else no row is marked, and Delta would open every file to see whether it has columns that are no longer known.
+    properties = lake.delta(table).detail().select("properties").collect()[0][0]
+    marks = properties.get("delta.enableDeletionVectors") == "true"
+    return until_nobody_was_quicker(lake, table, attempt) if marks else 0
+
+
 def _wanted(lake: Lake, table: str, open_hours: int) -> Counter[Cell]:
     """The closed partitions with something to gain, each with how many small files it has."""
-    names = TABLES[table].partition_by
+    names = ALL_TABLES[table].partition_by
     # Told by the paths, which are in Delta's log: to ask for their sizes opens the files themselves.
     files = Counter(_cells(lake.read(table).inputFiles(), names))
     if not files:
@@ -97,7 +111,7 @@ def _begin(cell: Cell) -> datetime:
 
 
 def _small_files(lake: Lake, table: str, cells: Sequence[Cell]) -> Counter[Cell]:
-    names = TABLES[table].partition_by
+    names = ALL_TABLES[table].partition_by
     rows = lake.read(table).alias("t").where(within(cells, names) if names else F.lit(True))
     files = rows.select(
         *names, F.col("_metadata.file_path").alias("_path"), F.col("_metadata.file_size").alias("_size")
@@ -121,7 +135,7 @@ def _turns(wanted: Counter[Cell]) -> Iterator[list[Cell]]:
 
 
 def _optimize(lake: Lake, table: str, cells: Sequence[Cell], *, run_id: str) -> int:
-    spec = TABLES[table]
+    spec = ALL_TABLES[table]
     where = f"WHERE {_in_words(cells)}" if spec.partition_by else ""
     order = f"ZORDER BY ({spec.sort_by})" if spec.sort_by else ""
     with saying(lake, {RUN: run_id}, _SETTINGS):
