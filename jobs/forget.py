@@ -1,4 +1,4 @@
-"""Delete visitors everywhere and prove it: `spark-submit jobs/forget.py --help`."""
+"""Delete visitors from every table, and prove it: `spark-submit jobs/forget.py --help`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep the tables small and quick: `spark-submit jobs/maintain.py --help`."""
+"""Put small files together, delete old ones, sum up old notes: `spark-submit jobs/maintain.py --help`."""
 
 from __future__ import annotations
 
