@@ -5,6 +5,7 @@ The commands import what they need when they run: a wrong flag must not cost the
 
 from __future__ import annotations
 
+# over 300 lines: one function for each command, and what they share
 import dataclasses
 import json
 import logging
@@ -12,6 +13,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.config import did_you_mean
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
         BatchSettings,
         DemoSettings,
         DoctorSettings,
+        ForgetSettings,
         GenerateSettings,
         LakeSettings,
+        MaintainSettings,
         RebuildSettings,
         RegisterSettings,
         ReportSettings,
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 PROGRAM = "parsely-spark"
+_MOST_FORGOTTEN = 1_000  # visitors in one run: each is a part of the conditions by which rows are found
 
 
 def batch(settings: BatchSettings) -> None:
@@ -182,6 +187,61 @@ def status(settings: StatusSettings) -> None:
     print(json.dumps(dataclasses.asdict(seen), default=datetime.isoformat) if settings.json else seen)
 
 
+def maintain(settings: MaintainSettings) -> None:
+    """Put small files together, delete old ones, sum up old notes."""
+    find_spark()
+    from parsely_spark.pipelines.maintain import Care, run_maintain
+    from parsely_spark.session import running_tasks
+
+    spark = _open_session("maintain", settings)
+    care = Care(
+        optimizes=settings.optimizes,
+        vacuums=settings.vacuums,
+        retain_days=settings.retain_days,
+        open_hours=settings.open_hours,
+        run_days=settings.run_days,
+        ledger_days=settings.ledger_days,
+    )
+    done = run_maintain(_lake(spark, settings), Progress(lambda: running_tasks(spark)), care)
+    print(json.dumps(dataclasses.asdict(done)) if settings.json else done)
+
+
+def forget(settings: ForgetSettings) -> None:
+    """Delete visitors from every table, and prove it."""
+    find_spark()
+    from parsely_spark.pipelines.forget import Wish, run_forget
+    from parsely_spark.session import running_tasks
+
+    wish = Wish(visitors=_visitors(settings), apikey=settings.apikey, retain_days=settings.retain_days, depths=settings)
+    spark = _open_session("forget", settings)
+    lake = _lake(spark, settings)
+    proof = run_forget(lake, Progress(lambda: running_tasks(spark)), wish)
+    said = {**dataclasses.asdict(proof), "remaining": proof.remaining}
+    print(json.dumps(said, default=datetime.isoformat) if settings.json else proof)
+    if proof.remaining:
+        raise LakeError(
+            f"{proof.remaining:,} rows of {lake.place} came in meanwhile; run again when the runs that were going on "
+            "have ended."
+        )
+
+
+def _visitors(settings: ForgetSettings) -> tuple[str, ...]:
+    from parsely_spark.columns import NOBODY_IDS
+
+    ids = list(settings.visitor)
+    if settings.visitors_from is not None:
+        lines = Path(settings.visitors_from).read_text(encoding="utf-8").splitlines()
+        ids += [line.strip() for line in lines if line.strip()]
+    if not ids:
+        raise SettingsError(f"visitors_from={settings.visitors_from!r} names nobody; write one visitor_site_id a line.")
+    if len(ids) > _MOST_FORGOTTEN:
+        raise SettingsError(f"{len(ids):,} visitors given; give up to {_MOST_FORGOTTEN:,} at once.")
+    for one in ids:
+        if one in NOBODY_IDS:
+            raise SettingsError(f"visitor={one!r} stands for many people, of whom none can be told; leave it out.")
+    return tuple(dict.fromkeys(ids))
+
+
 def register(settings: RegisterSettings) -> None:
     """Put the views, and the tables of a folder, into a catalog."""
     find_spark()
@@ -291,6 +351,8 @@ RUN: dict[str, Callable[[Any], None]] = {
     "rebuild": rebuild,
     "verify": verify,
     "status": status,
+    "maintain": maintain,
+    "forget": forget,
     "register": register,
     "report": report,
     "generate": generate,

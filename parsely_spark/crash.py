@@ -30,10 +30,12 @@ STREAM_POINTS = (
     "folded pageviews",
     "recorded run",
 )
+# Likewise, of `forget`.
+FORGET_POINTS = ("remembered", "erased lines", "erased events", "folded sessions", "purged")
 
 
 def may_crash(point: str) -> None:
     """End this process by SIGKILL, as a machine that fails would, if the environment names this *point*."""
-    assert point in POINTS + STREAM_POINTS, point
+    assert point in POINTS + STREAM_POINTS + FORGET_POINTS, point
     if os.environ.get(VARIABLE) == point:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.sql import functions as F
@@ -21,9 +20,13 @@ from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_
 from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
 from parsely_spark.tables.commits import RUN
+from parsely_spark.tables.erasure import erase_listed
+from parsely_spark.tables.forgotten import listed
 from parsely_spark.tables.ledger import record_files
+from parsely_spark.tables.rejects import rejected_rows, too_long_rows
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
+from parsely_spark.transforms.forgetting import Listed, set_aside
 from parsely_spark.transforms.parse import is_event, parse, parse_again
 
 if TYPE_CHECKING:
@@ -85,14 +88,14 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         lines = read_lines(lake.spark, files)
-        read = _read(lines, ingested_at, spread=_tasks_per_cell(files), until_done=until_done)
+        read = _read(lines, ingested_at, listed(lake), spread=_tasks_per_cell(files), until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
             return Ingested(changed=changed)
         _check_hours(read.counts, file_hours)
         too_long = hold_longer_lines(lake.spark, files, read.bytes)
-        more_rejected = [_too_long_rows(lake, too_long, ingested_at)] if too_long else []
+        more_rejected = [too_long_rows(lake, too_long, ingested_at)] if too_long else []
         inserted = _keep(lake, read, {RUN: run_id, "slice": number}, ingested_at, more_rejected)
         unknown = read.unknown()
         # Where nothing can be kept, the files have been read again since.
@@ -127,7 +130,7 @@ def ingest_records(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         with errors_of_reading():
-            read = _read(lines, ingested_at, spread=1, until_done=until_done)
+            read = _read(lines, ingested_at, listed(lake), spread=1, until_done=until_done)
             seen = look(read.all_lines)
         may_crash("parsed")
         counts = [of for part in read.counts for of in part.values()]
@@ -146,7 +149,10 @@ def _keep(
     for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
         inserted += _insert(lake, part, counts, {**says, "part": which})
     may_crash("inserted events")
-    rejected = [_rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
+    # Whoever was forgotten since the lines were read has come in with them.
+    if (gone := listed(lake)) != read.gone and gone is not None:
+        erase_listed(lake, gone, run_id=str(says[RUN]))
+    rejected = [rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
     for rows in (*rejected, *more_rejected):
         insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
     may_crash("inserted rejected lines")
@@ -161,6 +167,7 @@ class _Read:
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
+    gone: Listed | None = None  # who was forgotten by then
 
     @property
     def rejecting_parts(self) -> list[DataFrame]:
@@ -180,20 +187,20 @@ class _Read:
         return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(read: DataFrame, ingested_at: datetime, *, spread: int, until_done: ExitStack) -> _Read:
+def _read(read: DataFrame, ingested_at: datetime, gone: Listed | None, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
-        return until_done.enter_context(kept(number_copies(parsed, spread=spread)))
+        return until_done.enter_context(kept(number_copies(set_aside(parsed, gone), spread=spread)))
 
     lines = keep(parse(read, ingested_at=ingested_at))
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read(lines, [lines], [counts], sizes)
+        return _Read(lines, [lines], [counts], sizes, gone)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(lines, parts, [_count(part) for part in parts], sizes)
+    return _Read(lines, parts, [_count(part) for part in parts], sizes, gone)
 
 
 def _count(lines: DataFrame) -> _Counts:
@@ -277,24 +284,3 @@ def _tasks_per_cell(files: Sequence[RawFile]) -> int:
     hours = {file.path.rsplit("/", 1)[0] for file in files}
     bytes_per_hour = sum(file.size_bytes for file in files) / len(hours)
     return max(1, round(bytes_per_hour / BYTES_PER_TASK))
-
-
-def _rejected_rows(lines: DataFrame, ingested_at: datetime) -> DataFrame:
-    line = F.col("_line")
-    return lines.where(F.col("_reason").isNotNull()).select(
-        F.when(F.is_valid_utf8(line), line).otherwise(F.base64(line.cast("binary"))).alias("line"),
-        F.sha2(line.cast("binary"), 256).alias("line_sha256"),
-        F.col("_reason").alias("reason"),
-        "source",
-        F.lit(ingested_at).alias("first_seen_at"),
-        F.lit(ingested_at.date()).alias("date"),
-    )
-
-
-def _too_long_rows(lake: Lake, files: Sequence[RawFile], ingested_at: datetime) -> DataFrame:
-    """A row for each file with lines that are too long to be read; how many those are, nobody knows."""
-    rows = []
-    for file in files:
-        version = sha256("\n".join(map(str, file.version)).encode()).hexdigest()
-        rows.append((None, version, "too_long", file.path, ingested_at, ingested_at.date()))
-    return lake.spark.createDataFrame(rows, ", ".join(f"{c.name} {c.type}" for c in REJECTED_LINES.columns))

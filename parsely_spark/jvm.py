@@ -6,10 +6,12 @@ Beside `session.py`, the only module that calls it.
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import PySparkException
+
+from parsely_spark.errors import SettingsError
 
 try:
     from py4j import protocol  # type: ignore[import-untyped]  # it has no types
@@ -22,6 +24,8 @@ THROWN: tuple[type[Exception], ...] = (protocol.Py4JJavaError,) if protocol else
 FAILURES: tuple[type[Exception], ...] = (PySparkException, *THROWN)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pyspark.sql import SparkSession
 
 # Of a PUT whose condition did not hold, or which met another: S3A's words for 412 and 409.
@@ -55,6 +59,35 @@ class Jar(NamedTuple):
 def is_driver(spark: SparkSession) -> bool:
     """Whether Spark's driver is this machine's: what a client of Connect may set, the server decides."""
     return _jvm(spark) is not None
+
+
+@contextmanager
+def printing_caught(spark: SparkSession) -> Iterator[Callable[[], str]]:
+    """Catch what a statement in the block prints, which would get between the lines of whoever reads our output.
+
+    The block is given a function that returns it: all that Delta tells of a VACUUM is printed. Without a JVM, nothing
+    is.
+    """
+    if _jvm(spark) is None:
+        yield lambda: ""
+        return
+    caught = _jvm(spark).java.io.ByteArrayOutputStream()
+    console = getattr(getattr(_jvm(spark).scala, "Console$"), "MODULE$")  # Scala's println, of this thread
+    before = console.out()
+    console.setOutDirect(_jvm(spark).java.io.PrintStream(caught, True))
+    try:
+        yield lambda: str(caught.toString())
+    finally:
+        console.setOutDirect(before)
+
+
+def require_driver(spark: SparkSession, command: str) -> None:
+    """Raise a SettingsError unless Spark's driver is this machine's, which *command* needs."""
+    if not is_driver(spark):
+        raise SettingsError(
+            f"The session is one of Spark Connect, but `{command}` has to run where Spark's driver runs; submit it to "
+            "a cluster (on Databricks, a job cluster)."
+        )
 
 
 def local_cores(spark: SparkSession) -> int | None:

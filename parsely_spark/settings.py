@@ -8,6 +8,7 @@ command shares with others stands in a base class.
 
 from __future__ import annotations
 
+# over 300 lines: one class for each command, and a command more is a class more
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -220,6 +221,82 @@ class VerifySettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaintainSettings(LakeSettings, SummarySettings):
+    """What ``maintain`` does."""
+
+    optimize: bool | None = setting(
+        "put the small files of closed hours together; with --vacuum alone it is left out", default=None, example=True
+    )
+    vacuum: bool | None = setting(
+        "delete files that are no longer part of a table; with --optimize alone it is left out",
+        default=None,
+        example=True,
+    )
+    retain_days: int = setting(
+        "days for which those files stay at least, for readers and time travel",
+        default=7,
+        metavar="N",
+        check=between(1, 3650),
+    )
+    open_hours: int = setting(
+        "hours, before the newest of a table, that are left to its writers", default=48, metavar="N", check=between(1)
+    )
+    run_days: int = setting(
+        "days for which the rows that a stream notes each minute stay; then they are one for each day",
+        default=90,
+        metavar="N",
+        check=between(31, 3650),
+    )
+    ledger_days: int | None = setting(
+        "days for which the bucket of the raw events keeps its objects: what was read of older ones is no longer "
+        "remembered object by object; by default it is, for ever",
+        default=None,
+        metavar="N",
+        example=400,
+        check=between(31, 3650),
+    )
+
+    @property
+    def optimizes(self) -> bool:
+        """Whether to put files together: where neither is said, both are done."""
+        return not self.vacuum if self.optimize is None else self.optimize
+
+    @property
+    def vacuums(self) -> bool:
+        """Whether to delete files, likewise."""
+        return not self.optimize if self.vacuum is None else self.vacuum
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetSettings(LakeSettings, DepthSettings, SummarySettings):
+    """Whom ``forget`` forgets."""
+
+    visitor: tuple[str, ...] = setting(
+        "visitor_site_id of who is to be forgotten; repeatable. The list of processes shows it, unlike a file",
+        default=(),
+        metavar="ID",
+        example=("pid=0123456789abcdef",),
+    )
+    visitors_from: str | None = setting(
+        "file with one visitor_site_id a line", default=None, metavar="FILE", example="visitors.txt"
+    )
+    apikey: str | None = setting(
+        "the one site on which they are forgotten; all by default", default=None, metavar="SITE", example="example.com"
+    )
+    retain_days: int = setting(
+        "days for which files stay at least that are no longer part of a table, for readers and time travel",
+        default=7,
+        metavar="N",
+        check=between(0, 3650),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.visitor and self.visitors_from is None:
+            raise SettingsError("neither of --visitor ID and --visitors-from FILE given; say who is to be forgotten.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusSettings(LakeSettings, SummarySettings):
     """Which lake ``status`` looks at."""
 
@@ -353,6 +430,8 @@ COMMANDS: dict[str, type[Settings]] = {
     "rebuild": RebuildSettings,
     "verify": VerifySettings,
     "status": StatusSettings,
+    "maintain": MaintainSettings,
+    "forget": ForgetSettings,
     "register": RegisterSettings,
     "report": ReportSettings,
     "generate": GenerateSettings,

@@ -41,7 +41,7 @@ SMALL = (
 # Minutes each, mostly in processes of their own: of two workers, none should begin them at the end.
 LONG = (
     *("test_crashes.py", "test_stream_crashes.py", "test_promises.py", "test_batch.py", "test_surroundings.py"),
-    *("test_views.py", "test_lease.py"),
+    *("test_views.py", "test_lease.py", "test_forget.py", "test_maintain.py"),
     *("test_old_models.py", "test_docs.py", "test_fold.py", "test_verify.py", "test_cluster.py"),
     *("test_stream.py", "test_status.py", "test_report.py"),
 )

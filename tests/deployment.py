@@ -205,6 +205,7 @@ def _of_dag(name: str) -> list[Submission]:
 SUBMITTING: dict[str, Callable[[str], list[Submission]]] = {
     "airflow/parsely_lake.py": _of_dag,
     "databricks/resources/batch.job.yml": _of_databricks,
+    "databricks/resources/maintain.job.yml": _of_databricks,
     "databricks/resources/stream.job.yml": _of_databricks,
     "databricks/resources/verify.job.yml": _of_databricks,
     "databricks/serverless/batch.job.yml": _of_databricks,

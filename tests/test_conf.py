@@ -64,19 +64,19 @@ def test_the_command_line_takes_what_a_file_submits(name: str) -> None:
     assert submitted
     for submission in submitted:
         command, settings = understand(submission.words)
-        assert command in ("batch", "stream", "verify")
+        assert command in ("batch", "stream", "verify", "maintain")
         place = ("main.parsely", None) if name.startswith("databricks/") else (None, "s3a://BUCKET/lake")
         assert (settings.catalog, settings.lake) == place
 
 
-def test_every_way_to_submit_offers_the_batch_and_most_the_stream_or_verify() -> None:
+def test_every_way_to_submit_offers_the_batch_and_most_the_stream_or_the_nightly_jobs() -> None:
     commands: dict[str, set[str]] = {}
     for name in SUBMITTING:
         commands.setdefault(name.partition("/")[0], set()).update(one.words[0] for one in submissions(name))
     assert commands == {
-        "airflow": {"batch", "verify"},
-        "databricks": {"batch", "stream", "verify"},
-        "emr": {"batch", "stream", "verify"},
+        "airflow": {"batch", "verify", "maintain"},
+        "databricks": {"batch", "stream", "verify", "maintain"},
+        "emr": {"batch", "stream", "verify", "maintain"},
         "k8s": {"batch", "stream"},
     }
 

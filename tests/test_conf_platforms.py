@@ -111,7 +111,7 @@ def test_a_bundle_uses_each_of_its_variables_and_no_setting_of_s3() -> None:
 
 def test_a_job_of_databricks_starts_by_a_clock_or_runs_without_an_end() -> None:
     clocks = {name: job["schedule"]["quartz_cron_expression"] for name, job in jobs().items() if "schedule" in job}
-    assert clocks.keys() == {"parsely_batch", "parsely_verify"}
+    assert clocks.keys() == {"parsely_batch", "parsely_verify", "parsely_maintain"}
     # Quartz: seconds first, and one of the two kinds of days is a question mark.
     assert all(re.fullmatch(r"0 \d+ (\*|\d+) \* \* \?", clock) for clock in clocks.values())
     assert [name for name, job in jobs().items() if "continuous" in job] == ["parsely_stream"]

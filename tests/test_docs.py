@@ -17,7 +17,8 @@ from parsely_spark.progress import Progress
 from parsely_spark.reporting import ReportingSettings
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.tables import catalog, folds, write
-from parsely_spark.tables.catalog import TABLES, Lake, of_fold
+from parsely_spark.tables.catalog import TABLES, Lake
+from parsely_spark.tables.spec import of_fold
 from parsely_spark.tables.views import VIEWS
 from parsely_spark.testing.generate import generate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from hashlib import md5
 from random import Random
@@ -15,6 +15,7 @@ import pytest
 from chispa.dataframe_comparer import assert_df_equality
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from plain_events import NOON, events
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError, MissingColumnsError
@@ -30,36 +31,10 @@ from parsely_spark.transforms.fold import combine, finish, summarize
 from parsely_spark.transforms.measures import Sketch
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 insert = partial(insert_events, are_few=False)  # a merge for new hours and one for those that have events
 SOAK = int(os.environ.get("PARSELY_SPARK_SOAK", "1"))
-NOON = datetime(2026, 1, 14, 12, tzinfo=UTC)
-
-
-def events(spark: SparkSession, *given: dict[str, Any]) -> DataFrame:
-    """Rows of events that name only the fields a claim is about; `at` is seconds after noon."""
-    schema = ", ".join(f"`{column.name}` {column.type}" for column in EVENTS.columns)
-    rows = []
-    for number, fields in enumerate(given):
-        at = NOON + timedelta(seconds=fields.get("at", 0))
-        usual = {
-            "apikey": "a.example",
-            "event_id": f"e{number}",
-            "action": "pageview",
-            "visitor_site_id": "v",
-            "session_key": f"key of {fields.get('session_id', 1)}" if fields.get("session", True) else None,
-            "session_id": 1,
-            "session_timestamp": int(NOON.timestamp() * 1000),
-            "timestamp_info_nginx_ms": int(at.timestamp() * 1000),
-            "event_at": at,
-            "is_bot": False,
-            "date": at.date(),
-            "hour": at.hour,
-        }
-        row = usual | {name: value for name, value in fields.items() if name != "at"}
-        rows.append(tuple(row.get(column.name) for column in EVENTS.columns))
-    return spark.createDataFrame(rows, schema)
 
 
 one_event = st.fixed_dictionaries(

@@ -25,7 +25,7 @@ from parsely_spark.config import flag_of, variable_of
 from parsely_spark.declaration import declared
 from parsely_spark.schema import EVENT_FIELDS, Field
 from parsely_spark.settings import COMMANDS
-from parsely_spark.tables.catalog import TABLES
+from parsely_spark.tables.catalog import ALL_TABLES
 from parsely_spark.tables.views import VIEWS
 from parsely_spark.versions import tested_versions
 
@@ -228,7 +228,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def tables_page() -> str:
     """The list of the tables and views."""
-    tables = _table(("table", "grain"), [(_link(spec.name), spec.grain) for spec in TABLES.values()])
+    tables = _table(("table", "grain"), [(_link(spec.name), spec.grain) for spec in ALL_TABLES.values()])
     views = _table(("view", "grain"), [(_link(view.name), view.grain) for view in VIEWS.values()])
     return f"{TABLES_INTRO}{tables}\n{VIEWS_INTRO}{views}"
 
@@ -279,7 +279,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/events.md": events_page,
     "docs/settings.md": settings_page,
     "docs/tables.md": tables_page,
-    **{f"docs/tables/{spec.name}.md": partial(table_page, spec) for spec in TABLES.values()},
+    **{f"docs/tables/{spec.name}.md": partial(table_page, spec) for spec in ALL_TABLES.values()},
     **{f"docs/tables/{view.name}.md": partial(view_page, view) for view in VIEWS.values()},
 }
 

@@ -1,4 +1,4 @@
-"""Parse.ly's raw events into the lake each hour, and a proof of the tables each night, on EMR Serverless.
+"""Parse.ly's raw events into the lake each hour, a proof of the tables and their upkeep each night: EMR Serverless.
 
 For Airflow 3. The job's exit code decides: 0 is done, also when there was nothing new; 1, it failed, left files out or,
 as `verify`, found a difference; 2, a flag or a setting is wrong. Whatever a run has left, the next one takes up.
@@ -103,4 +103,18 @@ with DAG(
         retries=0,
         **ON_EMR,
     )
-    late_files >> verify
+    # Only of tables that are right: until somebody has looked, what was before stays.
+    maintain = EmrServerlessStartJobOperator(
+        task_id="maintain",
+        name="parsely-maintain",
+        job_driver={
+            "sparkSubmit": {
+                "entryPoint": "s3://BUCKET/code/jobs/maintain.py",
+                "entryPointArguments": ["--lake", LAKE, "--json"],
+                "sparkSubmitParameters": SPARK,
+            }
+        },
+        retries=1,
+        **ON_EMR,
+    )
+    late_files >> verify >> maintain

@@ -13,9 +13,9 @@ from pyspark.errors import PySparkException
 
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
-from parsely_spark.errors import LakeError, ParselySparkError, SettingsError
+from parsely_spark.errors import LakeError, ParselySparkError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
-from parsely_spark.jvm import is_driver
+from parsely_spark.jvm import require_driver
 from parsely_spark.small_work import MOST_READ_BYTES, small_work
 from parsely_spark.sources.kinesis.readers import lines_of, seen_in
 from parsely_spark.sources.kinesis.sentences import errors_of_workers, in_a_sentence
@@ -115,11 +115,7 @@ def run_stream(lake: Lake, reader: Reader, progress: Progress, pace: Pace) -> St
         SourceError: if the stream cannot be read, or may have lost records that were not read.
         LakeError: if the tables cannot be read, written or continued from.
     """
-    if not is_driver(lake.spark):
-        raise SettingsError(
-            "The session is one of Spark Connect, but `stream` has to run where Spark's driver runs; submit it to a "
-            "cluster (on Databricks, a job cluster), or let `batch` bring the events in."
-        )
+    require_driver(lake.spark, "stream")
     run = _Run(lake, reader, progress, pace)
     try:
         run.create_tables()

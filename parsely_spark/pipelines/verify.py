@@ -10,8 +10,9 @@ from parsely_spark.errors import LakeError
 from parsely_spark.findings import Difference, Findings, Total
 from parsely_spark.keeping import kept
 from parsely_spark.storage_errors import storage_errors
-from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, RUNS
+from parsely_spark.tables.catalog import EVENTS, FORGOTTEN, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
+from parsely_spark.tables.erasure import erased_events
 from parsely_spark.tables.folding import State, from_nothing, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
 from parsely_spark.tables.news import rows_at
@@ -101,7 +102,8 @@ def _noted(lake: Lake) -> int:
     An event is noted once at most, by who inserted it: whoever dies before that leaves it unnoted, and who repeats the
     work finds it there. Each row counts once, for a commit whose answer was lost may have been made again. A stream may
     go on after its table of events was made anew, from files, so what it noted before is not of this one. Only events
-    that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here.
+    that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here. What
+    `forget` has deleted is not there any more.
     """
     version = ("path", "size_bytes", "modified_at")
     noted = [lake.read(INGESTED_FILES.name).select("run_id", *version, "inserted").distinct()]
@@ -109,7 +111,8 @@ def _noted(lake: Lake) -> int:
         made_ms = lake.detail(EVENTS.name).select(F.unix_millis("createdAt")).collect()[0][0]
         of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
         noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
-    return sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
+    inserted: int = sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
+    return inserted - (sum(erased_events(lake).values()) if lake.has(FORGOTTEN.name) else 0)
 
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:

@@ -13,25 +13,11 @@ from parsely_spark.errors import LakeError
 from parsely_spark.schema import EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
-from parsely_spark.tables.spec import TableColumn, TableSpec
+from parsely_spark.tables.spec import VISITOR, TableColumn, TableSpec, of_fold
 from parsely_spark.transforms.parse import REASONS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-    from parsely_spark.transforms.fold import Fold
-
-
-def of_fold(fold: Fold) -> TableSpec:
-    """The table that *fold* declares. Deletion vectors let a merge write changed rows instead of whole files."""
-    return TableSpec(
-        name=fold.name,
-        grain=fold.grain,
-        columns=tuple(TableColumn(c.name, c.type, c.meaning, c.combines) for c in fold.columns),
-        partition_by=fold.cell_names,
-        prune_by=(*fold.key_names, *fold.prune_by),
-        properties={"delta.enableDeletionVectors": "true"},
-    )
 
 
 EVENTS = TableSpec(
@@ -51,7 +37,8 @@ EVENTS = TableSpec(
         TableColumn("hour", "int", "UTC hour of event_at, 0-23"),
     ),
     partition_by=("date", "hour"),
-    prune_by=("event_at", "visitor_site_id", "apikey"),
+    prune_by=("event_at", VISITOR, "apikey"),
+    sort_by=VISITOR,
     # The derived tables read what is new from the change feed; commits that only insert add no files for it.
     properties={"delta.enableChangeDataFeed": "true"},
 )
@@ -142,7 +129,11 @@ RUNS = TableSpec(
             "What `batch` listed: its sources, from the first hour of folders (none: all) to the first not wanted any "
             "more (none: all), and which objects there are left out",
         ),
-        TableColumn("rows_touched", "map<string,bigint>", "Rows inserted or changed, by derived table"),
+        TableColumn(
+            "rows_touched",
+            "map<string,bigint>",
+            "Rows inserted or changed, by derived table; of `forget`, also deleted, and of every table",
+        ),
         TableColumn("version", "string", "Version of parsely_spark"),
         TableColumn("date", "date", "UTC date of started_at"),
     ),
@@ -151,9 +142,28 @@ RUNS = TableSpec(
     prune_by=("run_id", "started_at", "job", "outcome"),
 )
 
+FORGOTTEN = TableSpec(
+    name="forgotten",
+    grain="one row per visitor who was forgotten, or visitor of a site; there from the first `forget` on",
+    columns=(
+        TableColumn(
+            "visitor_hmac",
+            "string",
+            "HMAC-SHA256, hex, of visitor_site_id, or of apikey, line feed and visitor_site_id; its key is the table's "
+            "property parsely_spark.salt",
+        ),
+        TableColumn("is_of_site", "boolean", "Whether the visitor was forgotten on one site alone"),
+        TableColumn("forgotten_at", "timestamp", "When, UTC"),
+    ),
+    partition_by=(),
+    prune_by=("visitor_hmac",),
+)
+
 TABLES = {
     spec.name: spec for spec in (EVENTS, *(of_fold(fold) for fold in FOLDS), REJECTED_LINES, INGESTED_FILES, RUNS)
 }
+# With the one that most lakes never have, and that no run makes but `forget`: each run would look for who is in it.
+ALL_TABLES = {**TABLES, FORGOTTEN.name: FORGOTTEN}
 
 
 _NO_TABLE = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
@@ -240,7 +250,7 @@ class Lake:
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""
-        spec = TABLES[table]
+        spec = ALL_TABLES[table]
         try:
             self.spark.sql(spec.creation(self.name_of(table)))
         except AnalysisException as error:

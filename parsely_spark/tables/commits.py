@@ -6,6 +6,7 @@ import json
 import random
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.errors import PySparkException
@@ -16,7 +17,7 @@ from parsely_spark.small_work import looking
 from parsely_spark.tables.lease import turn_to_write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyspark.sql import Column, DataFrame, Row
 
@@ -44,6 +45,10 @@ class Work(NamedTuple):
 
 
 RUN = "run_id"  # what every commit of ours says of itself
+
+_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
+_GATHERS = "spark.databricks.delta.merge.repartitionBeforeWrite.enabled"
 
 # The conditions of an insert, as Delta's history repeats them, and in them the words of `as_condition`.
 _CONDITIONS = "operationParameters.notMatchedPredicates"
@@ -172,6 +177,35 @@ def _write_once(
     commit = made_commit(lake, table, says)
     # Of no rows for no cells it counts nothing.
     return int(commit["operationMetrics"].get("numOutputRows", 0)) if commit is not None else None
+
+
+@contextmanager
+def merging(
+    lake: Lake, *, says: Mapping[str, object], work: Work | None = None, as_they_lie: bool = False
+) -> Iterator[None]:
+    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*.
+
+    Its rows are gathered by partition before they are written, which is a second shuffle of them, unless they are to
+    be written *as_they_lie*, by the tasks that have them.
+    """
+    settings = {_GATHERS: "false"} if as_they_lie else {}
+    if work is not None:
+        settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
+    with saying(lake, says, settings):
+        yield
+
+
+@contextmanager
+def saying(lake: Lake, says: Mapping[str, object], settings: Mapping[str, str]) -> Iterator[None]:
+    """Make the commit of a statement in the block say *says*, and have Spark go by *settings* until its end."""
+    settings = {_METADATA: json.dumps(dict(says)), **settings}
+    for key, value in settings.items():
+        lake.spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key in settings:
+            lake.spark.conf.unset(key)
 
 
 def until_nobody_was_quicker(lake: Lake, table: str, attempt: Callable[[], int | None]) -> int:

@@ -22,6 +22,7 @@ from parsely_spark.tables.commits import (
 )
 from parsely_spark.tables.merge import merge_fold
 from parsely_spark.tables.news import News, rows_at
+from parsely_spark.tables.refolding import fold_erasure, note_progress
 from parsely_spark.tables.runs import ADD, WHAT, changed_runs
 from parsely_spark.transforms.fold import combine, finish, is_piece, summarize
 from parsely_spark.transforms.sessionize import MAKES_ROW
@@ -82,10 +83,20 @@ def fold_new_events(lake: Lake, fold: Fold, *, run_id: str, news: News | None = 
     Raises:
         LakeError: if the events since the last fold can no longer be told apart.
     """
-    return until_nobody_was_quicker(lake, fold.name, lambda: _fold_once(lake, fold, news, run_id))
+    touched, is_there = 0, False
+
+    def attempt() -> int | None:
+        nonlocal is_there
+        rows, is_there = _fold_once(lake, fold, news, run_id)
+        return rows
+
+    while not is_there:
+        touched += until_nobody_was_quicker(lake, fold.name, attempt)
+    return touched
 
 
-def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> int | None:
+def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> tuple[int | None, bool]:
+    """Fold up to the newest events, or to the next that were deleted, or over those; and whether that is all."""
     state = state_of(lake, fold.name, news)
     followed = None
     if fold.follows is not None:
@@ -94,7 +105,19 @@ def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> int | 
         state = state._replace(news=ahead.news, events=ahead.folded)
         followed = rows_at(lake, fold.follows.name, ahead.version)
     if state.folded >= state.events:
-        return 0
+        return 0, True
+    erased = state.news.erased_after(state.folded, state.events) if state.folded else None
+    if erased is None:
+        return _fold_added(lake, fold, state, followed, run_id), True
+    if erased > state.folded + 1:
+        before = state._replace(events=erased - 1)
+        rows = _fold_added(lake, fold, before, followed, run_id)
+        return rows or note_progress(lake, fold, work=before.work, says=before.says(run_id)), False
+    over = state._replace(events=erased)
+    return fold_erasure(lake, fold, erased, work=over.work, says=over.says(run_id)), erased == state.events
+
+
+def _fold_added(lake: Lake, fold: Fold, state: State, followed: DataFrame | None, run_id: str) -> int | None:
     are_few = state.news.are_few(state.folded)
     with (
         small_work(lake.spark, is_small=are_few, stored_bytes=state.news.size_bytes),

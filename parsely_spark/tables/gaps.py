@@ -110,7 +110,7 @@ class Listing:
 
     def completes(self, hour: datetime, source: str) -> bool:
         """Whether all files of *hour* in *source* are in after it."""
-        is_there = any(is_within(source, _root(listed)) for listed in self.sources if not _is_part(listed))
+        is_there = any(is_within(source, bucket_of(listed)) for listed in self.sources if not _is_part(listed))
         is_late = self.started_at >= hour + _HOUR + LATE
         return is_there and is_late and self.lists(hour) and not any(_may_hold(path, hour) for path in self.left_out)
 
@@ -120,7 +120,7 @@ def open_gaps(gaps: Sequence[Gap], listings: Sequence[Listing]) -> list[OpenGap]
     found = []
     for gap in gaps:
         known = [listing for listing in listings if listing.started_at >= gap.since - KNOWN_FOR]
-        sources = sorted({_root(s) for listing in known for s in listing.sources if not _is_part(s)})
+        sources = sorted({bucket_of(s) for listing in known for s in listing.sources if not _is_part(s)})
         lacking = [source for source in sources if not _is_complete(gap, source, known)]
         if lacking or not sources:
             found.append(
@@ -186,7 +186,7 @@ def _at(epoch_ms: int) -> datetime:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC)
 
 
-def _root(source: str) -> str:
+def bucket_of(source: str) -> str:
     """The bucket, whether it was named or its prefix ``events/``."""
     return source.rstrip("/").removesuffix("/events")
 

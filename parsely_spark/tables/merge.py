@@ -10,7 +10,6 @@ Spark's own. There,
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,7 +18,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.jvm import is_driver
 from parsely_spark.tables.catalog import TABLES
-from parsely_spark.tables.commits import Work, as_condition, inserted_by, made_commit, overwrite
+from parsely_spark.tables.commits import Work, as_condition, inserted_by, made_commit, merging, overwrite
 from parsely_spark.tables.conditions import cells_of, same, within, within_sql
 from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT
 from parsely_spark.transforms.fold import combine, finish, finished
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.transforms.fold import Fold
-
-_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-_APP_ID, _APP_VERSION = "spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion"
-_GATHERS = "spark.databricks.delta.merge.repartitionBeforeWrite.enabled"
 
 
 def insert_new(
@@ -68,7 +63,7 @@ def insert_new(
         condition &= within(cells, TABLES[table].partition_by, of=target)
     if is_settable:
         merge = lake.delta(table).alias("t").merge(rows.alias("s"), condition)
-        with _settings(lake, says=says, as_they_lie=as_they_lie):
+        with merging(lake, says=says, as_they_lie=as_they_lie):
             counts = merge.whenNotMatchedInsertAll().execute().collect()
         return int(counts[0]["num_inserted_rows"]) if counts else 0
     is_row = as_condition(says, F.col(f"s.{key[-1]}"))
@@ -114,7 +109,7 @@ def _merge_rows(
         merge = merge.whenMatchedDelete(is_dropped)
     merge = merge.whenMatchedUpdate(set=dict(finished(fold, merged)))
     merge = merge.whenNotMatchedInsert(~is_dropped, dict(finished(fold, lambda name: F.col(f"s.{name}"))))
-    with _settings(lake, says=says, work=work):
+    with merging(lake, says=says, work=work):
         counts = merge.execute().collect()
     # Nothing at all is said of a merge that was skipped: somebody else has written from the same state.
     return int(counts[0]["num_affected_rows"]) if counts else None
@@ -145,20 +140,3 @@ def _by_name(rows: DataFrame) -> Iterator[DataFrame]:
         yield rows.sparkSession.table(name)
     finally:
         rows.sparkSession.catalog.dropTempView(name)
-
-
-@contextmanager
-def _settings(
-    lake: Lake, *, says: Mapping[str, object], work: Work | None = None, as_they_lie: bool = False
-) -> Iterator[None]:
-    """Make the commit of a merge in the block say *says*, and be skipped if the table has had this *work*."""
-    settings = {_METADATA: json.dumps(dict(says))} | ({_GATHERS: "false"} if as_they_lie else {})
-    if work is not None:
-        settings |= {_APP_ID: work.app, _APP_VERSION: str(work.number)}
-    for key, value in settings.items():
-        lake.spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in settings:
-            lake.spark.conf.unset(key)

@@ -9,13 +9,15 @@ from pyspark.errors import AnalysisException
 from parsely_spark.errors import LakeError
 from parsely_spark.small_work import MOST_FOLDED_EVENTS, looking
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import changes, history, inserted_by
+from parsely_spark.tables.commits import changes, history, inserted_by, said
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from parsely_spark.tables.catalog import Lake
 
+# In a commit of `events` that deletes what is stored of a visitor: what of it.
+ERASED = "erased"
 _COMMITS = 20  # whose events are counted; what is new is mostly of one
 
 
@@ -41,6 +43,14 @@ class News:
         """Whether few events are new since the version *folded*, as far as the newest commits tell."""
         since = [commit for commit in self._commits if commit["version"] > folded]
         return len(since) == self.version - folded and sum(map(inserted_by, since)) <= MOST_FOLDED_EVENTS
+
+    def erased_after(self, folded: int, until: int) -> int | None:
+        """The first version after *folded*, and not after *until*, that has deleted what was stored of a visitor."""
+        commits = self._commits
+        if commits[-1]["version"] > folded + 1:
+            commits = history(self._lake, EVENTS.name, self.version - folded)
+        versions = [c["version"] for c in commits if ERASED in said(c) and folded < c["version"] <= until]
+        return min(versions, default=None)
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.

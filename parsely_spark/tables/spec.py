@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from parsely_spark.transforms.fold import Fold
+
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -29,6 +31,7 @@ class TableSpec:
         columns: in the order of the table.
         partition_by: names of the partition columns.
         prune_by: names of the columns whose file statistics are worth keeping.
+        sort_by: name of the column that rows are sorted by where files are put together; one of *prune_by*.
         properties: Delta table properties beside those that every table has.
     """
 
@@ -37,6 +40,7 @@ class TableSpec:
     columns: tuple[TableColumn, ...]
     partition_by: tuple[str, ...]
     prune_by: tuple[str, ...]
+    sort_by: str | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -53,6 +57,23 @@ class TableSpec:
             f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta {partitioned}"
             f"COMMENT {_text(f'Grain: {self.grain}.')} TBLPROPERTIES ({properties})"
         )
+
+
+VISITOR = "visitor_site_id"
+
+
+def of_fold(fold: Fold) -> TableSpec:
+    """The table that *fold* declares. Deletion vectors let a merge write changed rows instead of whole files."""
+    sort_by = VISITOR if VISITOR in fold.grouping_names else None
+    return TableSpec(
+        name=fold.name,
+        grain=fold.grain,
+        columns=tuple(TableColumn(c.name, c.type, c.meaning, c.combines) for c in fold.columns),
+        partition_by=fold.cell_names,
+        prune_by=tuple(dict.fromkeys((*fold.key_names, *fold.prune_by, *filter(None, [sort_by])))),
+        sort_by=sort_by,
+        properties={"delta.enableDeletionVectors": "true"},
+    )
 
 
 def _text(value: str) -> str:
