@@ -34,7 +34,8 @@ FIRST = versions.tested_versions()[0]
 # --- Databricks -------------------------------------------------------------------------------------------------
 
 
-SERVERLESS = ("serverless/*.job.yml", "resources/stream.job.yml")  # as databricks.yml says it
+ON_CLUSTERS = ("resources/maintain.job.yml", "resources/stream.job.yml")
+SERVERLESS = ("serverless/*.job.yml", *ON_CLUSTERS)  # as databricks.yml says it
 
 
 def jobs(*include: str) -> dict[str, dict[str, Any]]:
@@ -89,10 +90,11 @@ def test_a_task_calls_the_entry_point_of_the_wheel_that_the_bundle_builds() -> N
 
 
 def test_serverless_compute_has_the_same_jobs_with_the_wheel_in_an_environment() -> None:
-    assert " and ".join(SERVERLESS) in text_of("databricks/databricks.yml")
+    assert ", ".join(SERVERLESS) in text_of("databricks/databricks.yml")
     usual, serverless = jobs(), jobs(*SERVERLESS)
     assert usual.keys() == serverless.keys()
-    for name in usual.keys() - {"parsely_stream"}:
+    assert {name for name, job in serverless.items() if "job_clusters" in job} == jobs(*ON_CLUSTERS).keys()
+    for name in usual.keys() - jobs(*ON_CLUSTERS).keys():
         (usually,), (task,) = usual[name].pop("tasks"), serverless[name].pop("tasks")
         assert task["python_wheel_task"] == usually["python_wheel_task"]
         (environment,) = serverless[name].pop("environments")

@@ -45,7 +45,8 @@ def test_a_table_is_added_by_the_declaration_that_contributing_shows(
     for module in (folds, write):
         monkeypatch.setattr(module, "FOLDS", (*folds.FOLDS, fold))
     monkeypatch.setattr(folds, "all_folds", lambda depths: folds.FOLDS)
-    monkeypatch.setitem(catalog.TABLES, fold.name, of_fold(fold))
+    for tables in (catalog.TABLES, catalog.ALL_TABLES):
+        monkeypatch.setitem(tables, fold.name, of_fold(fold))
     generate(tmp_path / "bucket", events=1000, hours=4, seed=8)
     lake = Lake(spark, str(tmp_path / "lake"))
     for begin, end in (("2026/01/14/02", None), (None, "2026/01/14/02")):
