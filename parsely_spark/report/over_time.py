@@ -20,7 +20,7 @@ MOST_IN_A_ROW = 96  # hours that can be seen one by one; more stand in a column 
 MOST_DAYS_APART = 92
 FIRST_HOURS = 72
 MOST_NEW_POSTS = 6
-LABELS = 5
+LABELS = 4  # of an axis, so that a phone has room for them
 
 _MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "pageviews": ("Pageviews", wording.number),
