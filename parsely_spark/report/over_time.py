@@ -146,7 +146,6 @@ def _first_hours_chart(values: list[float], most: float) -> Element:
         values,
         said=f"{total} pageviews in {FIRST_HOURS} hours, most in hour {best}: {at_best}.",
         labels=[(0, "0 h"), (24, "24 h"), (48, "48 h")],
-        tip=lambda at: f"hour {at}: {wording.number(values[at])}",
         height=96,
         most=most,
     )
