@@ -87,7 +87,7 @@ class OpenLake:
             LakeError: if the lake has not the tables that the view asks.
         """
         from parsely_spark.storage_errors import storage_errors
-        from parsely_spark.tables.views import VIEWS, ask
+        from parsely_spark.tables.views import VIEWS, ask, scope_of
 
         _check_known("view", name, self.views)
         given = {"as_of": as_of, "since": since, "until": until}
@@ -100,7 +100,7 @@ class OpenLake:
             raise SettingsError(f"since={since} is not before until={until}; no date lies between them.")
 
         with storage_errors(LakeError, self.lake.place):
-            return ask(self.lake, name, self.reporting, **asked)
+            return ask(self.lake, name, scope_of(self.lake, self.reporting, **asked))
 
 
 def open_lake(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from parsely_spark.report.classes import DEPTHS, LENGTHS, MODELS
-from parsely_spark.tables.views import ask, scope_of
-from parsely_spark.tables.views.view import text
+from parsely_spark.tables.views import ask
+from parsely_spark.tables.views.view import Scope, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from parsely_spark.report.figures import Period
     from parsely_spark.reporting import ReportingSettings
     from parsely_spark.tables.catalog import Lake
-    from parsely_spark.tables.views.view import Scope
 
 TOP = 10
 CONTENT = {"authors": "author", "sections": "section_name", "tags": "tag"}  # views, and their columns of names
@@ -53,7 +52,12 @@ class Audience:
     @property
     def scope(self) -> Scope:
         """Of the period, for SQL."""
-        return scope_of(self.lake, self.reporting, since=self.period.since, until=self.period.until)
+        return replace(self.scope_of_all, since=self.period.since, until=self.period.until)
+
+    @property
+    def scope_of_all(self) -> Scope:
+        """Of all that the lake holds. A question is asked only where its tables are there."""
+        return Scope(table=self.lake.name_of, reporting=self.reporting)
 
     @property
     def of_sites(self) -> str:
@@ -62,8 +66,7 @@ class Audience:
 
     def view(self, name: str) -> DataFrame:
         """The rows of a view that can be asked about the period."""
-        rows = ask(self.lake, name, self.reporting, since=self.period.since, until=self.period.until)
-        return rows.where(F.col("apikey").isin(*self.sites))
+        return ask(self.lake, name, self.scope).where(F.col("apikey").isin(*self.sites))
 
 
 def pageviews(asked: Audience) -> list[Row]:
@@ -175,7 +178,7 @@ def posts(asked: Audience) -> list[Row]:
 
 def first_hours(asked: Audience, post_ids: Collection[str]) -> list[Row]:
     """Of some posts, the pageviews in each hour since publication."""
-    rows = ask(asked.lake, "first_72_hours", asked.reporting)
+    rows = ask(asked.lake, "first_72_hours", asked.scope_of_all)
     return (
         rows.where(F.col("apikey").isin(*asked.sites) & F.col("post_id").isin(*post_ids))
         .select("apikey", "post_id", "hours_since_publish", "pageviews", "engaged_s")
@@ -212,7 +215,8 @@ def campaigns(asked: Audience) -> list[Row]:
 
 def visitors(asked: Audience) -> list[Row]:
     """Who was there in the 30 days that end with the period: how many are new, how many returned, how loyal."""
-    rows = ask(asked.lake, "visitors", asked.reporting, as_of=asked.period.until - timedelta(days=1))
+    last_day = asked.period.until - timedelta(days=1)
+    rows = ask(asked.lake, "visitors", replace(asked.scope_of_all, as_of=last_day))
     return (
         rows.where(F.col("apikey").isin(*asked.sites) & ~F.col("is_bot"))
         .groupBy("apikey", "visitor_type", "tier", "is_loyal")

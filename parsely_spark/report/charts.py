@@ -29,7 +29,7 @@ def time_columns(
     *,
     said: str,
     labels: Sequence[tuple[int, str]],
-    tip: Callable[[int], str],
+    tip: Callable[[int], str] | None = None,
     height: int = 150,
     most: float | None = None,
 ) -> Element:
@@ -39,7 +39,7 @@ def time_columns(
         values: one for each step.
         said: what there is to see, for who does not see it.
         labels: of the axis: number of the step, text.
-        tip: what is said of a step.
+        tip: what is said of a step, if that is worth its bytes.
         height: px.
         most: the top of the axis where several charts share it.
     """
@@ -141,7 +141,9 @@ def picture(said: str, height: int, *drawn: Element) -> Element:
     return h("svg", {"class": "chart", "role": "img", "aria-label": said, "width": "100%", "height": height}, *drawn)
 
 
-def _columns(values: Sequence[float], y: Callable[[float], float], height: int, tip: Callable[[int], str]) -> Element:
+def _columns(
+    values: Sequence[float], y: Callable[[float], float], height: int, tip: Callable[[int], str] | None
+) -> Element:
     base, edge = y(0), min(0.4, len(values) / 35)  # few columns are no wider than many
     outlines = []
     for number, value in enumerate(values):
@@ -149,12 +151,14 @@ def _columns(values: Sequence[float], y: Callable[[float], float], height: int, 
             top = min(y(value), base - 1)
             middle = number + 0.5
             outlines.append(f"M{middle - edge:.3g} {base:.0f}V{top:.1f}h{2 * edge:.2g}V{base:.0f}z")
+    drawn = h("path", {"class": "column", "d": "".join(outlines)})
+    if tip is None:
+        return _stretched(len(values), height, drawn)
     # The whole height says the number, however small the column is.
     hits = [
         h("rect", {"x": number, "width": 1, "height": f"{base:.0f}"}, h("title", {}, tip(number)))
         for number in range(len(values))
     ]
-    drawn = h("path", {"class": "column", "d": "".join(outlines)})
     return _stretched(len(values), height, drawn, h("g", {"class": "hits"}, hits))
 
 

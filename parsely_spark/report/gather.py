@@ -15,7 +15,6 @@ from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import EVENTS, TABLES
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.news import News
-from parsely_spark.tables.views import scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -71,7 +70,7 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
 
 
 def _ask_all(of: audience.Audience, there: frozenset[str], news: News) -> dict[str, Any]:
-    scope = scope_of(of.lake, of.reporting, since=of.period.since, until=of.period.until)
+    scope = of.scope
     questions: dict[str, Callable[[], Any]] = {
         "events": lambda: health.events_by_hour(of.lake, scope, of.sites),
         "lake": lambda: health.lake_figures(of.lake, there, news),

@@ -20,7 +20,7 @@ MOST_IN_A_ROW = 96  # hours that can be seen one by one; more stand in a column 
 MOST_DAYS_APART = 92
 FIRST_HOURS = 72
 MOST_NEW_POSTS = 6
-LABELS = 5
+LABELS = 4  # of an axis, so that a phone has room for them
 
 _MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
     "pageviews": ("Pageviews", wording.number),
@@ -146,7 +146,6 @@ def _first_hours_chart(values: list[float], most: float) -> Element:
         values,
         said=f"{total} pageviews in {FIRST_HOURS} hours, most in hour {best}: {at_best}.",
         labels=[(0, "0 h"), (24, "24 h"), (48, "48 h")],
-        tip=lambda at: f"hour {at}: {wording.number(values[at])}",
         height=96,
         most=most,
     )

@@ -46,10 +46,10 @@ def scope_of(lake: Lake, reporting: ReportingSettings, **asked: date | None) -> 
     return Scope(table=required, reporting=reporting, **asked)
 
 
-def ask(lake: Lake, name: str, reporting: ReportingSettings, **asked: date | None) -> DataFrame:
-    """The rows of the view *name*; it is not looked whether it can be asked with these dates.
+def ask(lake: Lake, name: str, scope: Scope) -> DataFrame:
+    """The rows of the view *name*; it is not looked whether it can be asked with the dates of *scope*.
 
     Raises:
-        LakeError: if the lake has not the tables that the view asks.
+        LakeError: if *scope* misses a table that the view asks.
     """
-    return lake.spark.sql(VIEWS[name].sql(scope_of(lake, reporting, **asked)))
+    return lake.spark.sql(VIEWS[name].sql(scope))
