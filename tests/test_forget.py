@@ -20,7 +20,7 @@ from oracle_tables import as_text, tables
 from programs import end, start
 from pyspark.sql import functions as F
 
-from parsely_spark import ingest
+from parsely_spark import columns, ingest
 from parsely_spark.commands import _visitors
 from parsely_spark.errors import SettingsError
 from parsely_spark.pipelines import forget
@@ -77,23 +77,25 @@ def hour_of(event: dict[str, Any]) -> str:
     return datetime.fromtimestamp(event["timestamp_info_nginx_ms"] / 1000, UTC).strftime("%Y/%m/%d/%H")
 
 
+def is_bot(user_agent: str | None, ua_browser: str | None) -> bool:
+    """By the package's own words: who is one is no claim of these tests."""
+    text = f"{ua_browser or ''} {user_agent or ''}".lower().replace(columns.NOT_A_BOT, "")
+    return any(word in text for word in columns.bot_words())
+
+
 def without(bucket: Path, visitor: str) -> dict[str, list[str]]:
     """The tables of a lake that never had the visitor, by the oracle."""
     theirs = [line for line in read_lines(bucket) if visitor.encode() not in line or b"tells of another" in line]
     events = list(unique_events(theirs, datetime.now(UTC)).events.values())
-
-    def is_bot(user_agent: Any, ua_browser: Any) -> bool:
-        return False
-
     rows = {"sessions": list(sessions(events, is_bot).values()), **tables(events, is_bot)}
     return {table: as_text(rows[table]) for table in DERIVED}
 
 
-def assert_is_without(lake: Lake, bucket: Path, visitor: str) -> None:
+def assert_is_without(lake: Lake, bucket: Path, visitor: str, names: tuple[str, ...] = DERIVED) -> None:
     wanted = without(bucket, visitor)
-    for table in DERIVED:
+    for table in names:
         assert readable(lake, table) == wanted[table], table
-    findings = run_verify(lake, QUIET)
+    findings = run_verify(lake, QUIET, tables=names)
     assert findings.is_right, (findings.differences, findings.unbalanced)
 
 
@@ -141,9 +143,9 @@ def test_a_visitor_is_deleted_everywhere_and_does_not_come_back(
     assert again.inserted == 0
     assert again.rejected == sum(who.encode() in line and b"another" not in line for line in read_lines(bucket)) + 1
     assert again.lines == again.inserted + again.duplicate + again.rejected + again.blank
-    run_rebuild(lake, ("sessions", "posts"), QUIET)
+    run_rebuild(lake, ("posts",), QUIET)
     assert holding(lake, who) == []
-    assert_is_without(lake, bucket, who)
+    assert_is_without(lake, bucket, who, ("sessions", "posts"))
 
 
 @pytest.mark.parametrize("point", ["erased events", "folded sessions"])

@@ -31,6 +31,7 @@ _LOOKED_AT = timedelta(days=30)  # of the runs, for the longest
 _TIMES_LONGEST = 2  # the next one may take longer
 _MARGIN = timedelta(hours=1)  # between the clock of this machine and that of the storage
 _LEAST = timedelta(days=7)  # below it, Delta wants to be told that somebody has thought about it
+_LISTING_TASKS = 64
 # Commits that change how rows lie, and none of them.
 UPKEEP = ("OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
 
@@ -76,8 +77,12 @@ def vacuum(lake: Lake, table: str, *, hours: int) -> int | None:
 
     No turn is taken: it changes nothing that a commit could, and a large table takes long.
     """
-    # Without its two commits: each would be a version of events that the derived tables have to pass over.
-    settings = {"spark.databricks.delta.vacuum.logging.enabled": "false"}
+    settings = {
+        # Without its two commits: each would be a version of events that the derived tables have to pass over.
+        "spark.databricks.delta.vacuum.logging.enabled": "false",
+        # It lists folders in so many tasks, 10,000 by default, however few there are: half a minute for each table.
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(_LISTING_TASKS),
+    }
     if hours < _LEAST / timedelta(hours=1):
         settings["spark.databricks.delta.retentionDurationCheck.enabled"] = "false"
     before = {key: lake.spark.conf.get(key, None) for key in settings}
