@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -254,14 +255,16 @@ def test_files_and_a_stream_that_is_followed_at_the_same_time_end_in_the_tables_
     kinesis.put("s", *parts.pop())
     follower = follow(kinesis, tmp_path, "--trigger-s", 1, "--fold-every-s", 1, "--tables", *tables)
     wait_until(lambda: newest(commits) == 0, follower)
-    places = ("--source", bucket, "--lake", tmp_path / "lake")
-    files = start(tmp_path, "batch", *places, "--slice-files", 2, "--tables", *tables)
-    while files.poll() is None:
-        assert follower.poll() is None, end(follower)
-        if len(parts) > (1 if of_first_slice.exists() else half):
-            kinesis.put("s", *parts.pop())
-        time.sleep(TICK_S)
-    assert end(files)[0] == 0
+    both = Lake(spark, str(tmp_path / "lake"))
+    with ThreadPoolExecutor() as thread:
+        limits = Limits(slice_files=2, tables=tables)
+        files = thread.submit(run_batch, both, [f"file:{bucket}"], QUIET, limits)
+        while not files.done():
+            assert follower.poll() is None, end(follower)
+            if len(parts) > (1 if of_first_slice.exists() else half):
+                kinesis.put("s", *parts.pop())
+            time.sleep(TICK_S)
+    assert files.result().files == len(list(bucket.rglob("*.gz")))
     # when: it is asked to end in the middle of a batch, as by a terminal, which asks all that it has started
     for part in parts:
         kinesis.put("s", *part)
@@ -269,7 +272,6 @@ def test_files_and_a_stream_that_is_followed_at_the_same_time_end_in_the_tables_
     os.killpg(follower.pid, signal.SIGINT)
     code, told = end(follower)
     assert (code, "asked to end" in told) == (0, True), told
-    both = Lake(spark, str(tmp_path / "lake"))
     drain(both, kinesis, tmp_path, tables)
     # then
     doors = {row["job"] for row in both.read("runs").where("inserted > 0").collect()}
