@@ -31,12 +31,12 @@ CONFIG = """[spark]
 "spark.databricks.delta.snapshotPartitions" = "2"
 "spark.ui.enabled" = "false"
 """
-END_S = 300
+SETTINGS, END_S = "parsely.toml", 300
 
 
 def start(folder: Path, command: str, *flags: object, crash_at: str | None = None) -> subprocess.Popen[bytes]:
     """Start the *command* in a process of its own; *folder* keeps its settings file."""
-    config = folder / "parsely.toml"
+    config = folder / SETTINGS
     config.write_text(CONFIG)
     # boto3 signs, whoever answers.
     environment = {**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from costs import Cost, cost_of_block
 from lakes import rows_of
+from py4j.java_gateway import JVMView
 from pyspark.sql import functions as F
 
 from parsely_spark import ingest
@@ -93,3 +94,11 @@ def test_a_run_that_finds_nothing_new_writes_to_no_table_but_runs(runs: tuple[La
     for table in ("events", "sessions", "rejected_lines", "ingested_files"):
         assert said(history(lake, table, 1)[0]).get("run_id") != newest["run_id"]
     assert sum(costs["nothing"].shuffles) < 100_000
+
+
+def test_a_column_is_made_without_a_look_into_every_jar(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the JVM has to for a class whose package is not told; a fold has thousands of Columns."""
+    asked: list[str] = []
+    monkeypatch.setattr(JVMView, "__getattr__", lambda _, name: asked.append(name))
+    F.coalesce(F.sum("a"), F.lit(1)) + F.col("b")
+    assert asked == []

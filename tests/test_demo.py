@@ -1,12 +1,15 @@
-"""The demo shows what is in the tables, and the notebook runs on its lake."""
+"""The demo shows what is in the tables, and the notebook and the Python page run on its lake."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from test_docs import python_of
 
 from parsely_spark.demo import run_demo
 from parsely_spark.errors import SettingsError
@@ -62,3 +65,23 @@ def test_a_notebook_runs_on_the_lake_of_the_demo(
         if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
     assert "engaged_minutes" in capsys.readouterr().out
+
+
+def test_the_python_page_runs_as_shown(
+    spark: SparkSession, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder where the demo was made."""
+    shutil.copytree(demo, tmp_path / ".demo")
+    monkeypatch.chdir(tmp_path)
+    shown: dict[str, Any] = {"spark": spark}
+    exec(python_of("docs/python.md"), shown)
+    assert shown["sessions"].count() > 50
+    assert shown["visitors"].count() > 50
+    assert shown["authors"].count() > 0
+    assert shown["events"].columns[-2:] == ["network", "count"]
+    assert 0 < shown["visitors_of_a_day"].collect()[0]["visitors"] < 1000
+    assert [(r["apikey"], r["_reason"], r["date"]) for r in shown["parsed"].collect()] == [
+        ("news.example", None, date(2026, 1, 14))
+    ]
+    kept = [name for name in shown["post_hours"].columns if name != "visitors_sketch"]
+    assert shown["post_hours"].select(kept).exceptAll(shown["lake"].table("post_hours").select(kept)).isEmpty()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,25 +57,6 @@ def test_a_table_is_added_by_the_declaration_that_contributing_shows(
     findings = verify.run_verify(lake, QUIET, tables=(fold.name,))
     assert findings.is_right
     assert findings.rows[fold.name] > 20
-
-
-def test_the_python_page_runs_as_shown(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a lake in the place of the demo's."""
-    generate(tmp_path / "bucket", events=1000, hours=4, seed=8)
-    run_batch(Lake(spark, str(tmp_path / ".demo/lake")), [f"file:{tmp_path}/bucket"], QUIET)
-    monkeypatch.chdir(tmp_path)
-    shown: dict[str, Any] = {"spark": spark}
-    exec(python_of("docs/python.md"), shown)
-    assert shown["sessions"].count() > 50
-    assert shown["visitors"].count() > 50
-    assert shown["authors"].count() > 0
-    assert shown["events"].columns[-2:] == ["network", "count"]
-    assert 0 < shown["visitors_of_a_day"].collect()[0]["visitors"] < 1000
-    assert [(r["apikey"], r["_reason"], r["date"]) for r in shown["parsed"].collect()] == [
-        ("news.example", None, date(2026, 1, 14))
-    ]
-    kept = [name for name in shown["post_hours"].columns if name != "visitors_sketch"]
-    assert shown["post_hours"].select(kept).exceptAll(shown["lake"].table("post_hours").select(kept)).isEmpty()
 
 
 def test_what_the_migration_page_names_is_there() -> None:

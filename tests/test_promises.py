@@ -82,5 +82,5 @@ def test_any_split_order_and_repetition_ends_in_the_tables_of_one_run_and_of_the
     for table in DERIVED:
         assert rows_of(parts, table) == rows_of(whole, table), table
         assert readable(parts, table) == as_text(wanted[table]), table
-    assert run_verify(parts, QUIET).is_right
+    assert run_verify(parts, QUIET, sample=0.0).is_right  # the sums; the rows are those of `whole`, made from nothing
     shutil.rmtree(folder)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gzip
 import os
 import random
+import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 from fake_kinesis import HOUR_MS, FakeKinesis, fake_kinesis
+from kills import files_in, killed_at
 from lakes import rows_of
 from oracle import unique_events
-from programs import END_S, check, end, kill, start
+from programs import END_S, SETTINGS, check, end, kill, start
 
 from parsely_spark.crash import STREAM_POINTS
 from parsely_spark.kinesis_settings import OURS, KinesisSettings
@@ -45,6 +49,15 @@ TURNS = (
 WITHIN_BATCH = ("began batch", "parsed", "inserted events", "inserted rejected lines", "ended batch")
 LIVES, SEED = 3, 7
 TICK_S = 0.4
+# At the others a follower is ended in this process. Here its batch is done, and Spark has not noted it.
+BY_SIGNAL = "ended batch"
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 signs, whoever answers."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
 
 
 @pytest.fixture
@@ -104,7 +117,7 @@ def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
     kinesis: FakeKinesis, lines: list[bytes], spark: SparkSession, tmp_path: Path
 ) -> None:
     assert sorted(TURNS) == sorted(STREAM_POINTS)
-    chance, put, checkpoint = random.Random(SEED), list[bytes](), tmp_path / "checkpoint"
+    chance, put, folder = random.Random(SEED), list[bytes](), tmp_path / "begun"
     for number, point in enumerate((*TURNS, None)):
         # given: a stream that grows before each run, and whose shards change
         if number % 2:
@@ -115,12 +128,17 @@ def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
         # when
         # Until the tables are what it dies of, one of them is enough; the other takes in what it has missed.
         named = "pageviews" if point in ("folded pageviews", None) else "sessions"
-        code, told = end(follow(kinesis, tmp_path, "--available-now", "--tables", named, crash_at=point))
+        of_process = really_killed(point, kinesis, folder, named) if point == BY_SIGNAL else None
+        left = tmp_path / f"left at {point}"
+        with killed_at(point, folder, left) if point else nullcontext():
+            drain(Lake(spark, str(folder / "lake")), kinesis, folder, (named,))
         # then
-        assert code == (-signal.SIGKILL if point else 0), (point, told)
-        is_within = newest(checkpoint / "offsets") > newest(checkpoint / "commits")
+        if of_process:
+            assert files_in(of_process) == files_in(left)
+        folder = of_process or (left if point else folder)
+        is_within = newest(folder / "checkpoint/offsets") > newest(folder / "checkpoint/commits")
         assert is_within or point not in WITHIN_BATCH, point
-    lake = Lake(spark, str(tmp_path / "lake"))
+    lake = Lake(spark, str(folder / "lake"))
     check(lake, unique_events(put, datetime.now(UTC)))
     # The first batch was read three times while the stream grew: each time it was what it had been when it was planned.
     first = unique_events(put[: len(lines[:: len(TURNS) + 1]) + 1], datetime.now(UTC))
@@ -130,6 +148,20 @@ def test_killed_at_every_point_in_turn_a_lake_ends_as_if_nothing_had_happened(
         if said(commit).get("batch") == 0 and int(commit["operationMetrics"].get("numOutputRows", 0))
     ]
     assert rows == first.inserted
+    whole = Lake(spark, str(tmp_path / "whole/lake"))
+    drain(whole, kinesis, tmp_path / "whole", ("pageviews",))
+    for table in ("events", "sessions", "pageviews"):
+        assert rows_of(lake, table) == rows_of(whole, table)
+
+
+def really_killed(point: str, kinesis: FakeKinesis, folder: Path, named: str) -> Path:
+    """A copy of the *folder*, of which a follower was killed that was a process of its own."""
+    copy = folder.parent / "of a process"
+    shutil.copytree(folder, copy)
+    code, told = end(follow(kinesis, copy, "--available-now", "--tables", named, crash_at=point))
+    assert code == -signal.SIGKILL, told
+    (copy / SETTINGS).unlink()
+    return copy
 
 
 class Producer:
@@ -223,14 +255,16 @@ def test_files_and_a_stream_that_is_followed_at_the_same_time_end_in_the_tables_
     kinesis.put("s", *parts.pop())
     follower = follow(kinesis, tmp_path, "--trigger-s", 1, "--fold-every-s", 1, "--tables", *tables)
     wait_until(lambda: newest(commits) == 0, follower)
-    places = ("--source", bucket, "--lake", tmp_path / "lake")
-    files = start(tmp_path, "batch", *places, "--slice-files", 2, "--tables", *tables)
-    while files.poll() is None:
-        assert follower.poll() is None, end(follower)
-        if len(parts) > (1 if of_first_slice.exists() else half):
-            kinesis.put("s", *parts.pop())
-        time.sleep(TICK_S)
-    assert end(files)[0] == 0
+    both = Lake(spark, str(tmp_path / "lake"))
+    with ThreadPoolExecutor() as thread:
+        limits = Limits(slice_files=2, tables=tables)
+        files = thread.submit(run_batch, both, [f"file:{bucket}"], QUIET, limits)
+        while not files.done():
+            assert follower.poll() is None, end(follower)
+            if len(parts) > (1 if of_first_slice.exists() else half):
+                kinesis.put("s", *parts.pop())
+            time.sleep(TICK_S)
+    assert files.result().files == len(list(bucket.rglob("*.gz")))
     # when: it is asked to end in the middle of a batch, as by a terminal, which asks all that it has started
     for part in parts:
         kinesis.put("s", *part)
@@ -238,7 +272,6 @@ def test_files_and_a_stream_that_is_followed_at_the_same_time_end_in_the_tables_
     os.killpg(follower.pid, signal.SIGINT)
     code, told = end(follower)
     assert (code, "asked to end" in told) == (0, True), told
-    both = Lake(spark, str(tmp_path / "lake"))
     drain(both, kinesis, tmp_path, tables)
     # then
     doors = {row["job"] for row in both.read("runs").where("inserted > 0").collect()}

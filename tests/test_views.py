@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from datetime import date
@@ -13,8 +14,10 @@ import pytest
 from handmade_day import EVENTS, SITE, ZONE, event, url, write_bucket
 from handmade_day import A as A_POST
 from pyspark.sql import functions as F
+from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.api import OpenLake, open_lake
+from parsely_spark.cli import main
 from parsely_spark.errors import LakeError, SettingsError
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.register import run_register
@@ -482,12 +485,18 @@ def test_what_is_somebody_elses_is_not_replaced(spark: SparkSession, lake: OpenL
     assert not spark.catalog.tableExists("others.authors")
 
 
+def test_the_command_refuses_a_catalog_that_is_gone_when_it_ends(
+    lake: OpenLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(["register", "--lake", lake.lake.place, "--schema", "an"])
+    out, err = capsys.readouterr()
+    assert (leaving.value.code, out) == (2, "")
+    assert "catalog is in memory and is gone when the command ends; give it a lasting one" in err
+
+
 def test_the_command_makes_what_another_session_finds(lake: OpenLake, tmp_path: Path) -> None:
-    """In a lasting catalog; one in memory is refused."""
-    program = [sys.executable, "-m", "parsely_spark", "register", "--lake", lake.lake.place, "--schema", "an"]
-    forgetful = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert (forgetful.returncode, forgetful.stdout) == (2, "")
-    assert "catalog is in memory and is gone when the command ends; give it a lasting one" in forgetful.stderr
+    """In a lasting catalog."""
     hive = {
         "spark.sql.catalogImplementation": "hive",
         "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={tmp_path}/metastore;create=true",
@@ -495,18 +504,20 @@ def test_the_command_makes_what_another_session_finds(lake: OpenLake, tmp_path: 
         "spark.ui.enabled": "false",
     }
     (tmp_path / "hive.toml").write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in hive.items()))
-    done = subprocess.run(
-        [*program, "--config", "hive.toml"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
     asks = f"""
 from parsely_spark.session import get_session
 from parsely_spark.settings import SparkSettings
 spark = get_session("asks", SparkSettings(spark=tuple({hive}.items())))
 print(spark.sql("select author, pageviews from an.authors order by author").collect())
 """
-    answer = subprocess.run([sys.executable, "-c", asks], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == str(lake.view("authors").select("author", "pageviews").orderBy("author").collect())
+    register = ["-m", "parsely_spark", "register", "--lake", lake.lake.place, "--schema", "an", "--config", "hive.toml"]
+    environment = {**os.environ, "SPARK_SUBMIT_OPTS": SHORT_LIFE}
+    for program in (register, ["-c", asks]):
+        done = subprocess.run(
+            [sys.executable, *program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(lake.view("authors").select("author", "pageviews").orderBy("author").collect())
 
 
 def test_a_view_asks_for_the_tables_that_a_run_left_out(spark: SparkSession, tmp_path: Path) -> None:
@@ -530,7 +541,7 @@ def test_a_period_reads_only_the_files_that_it_is_about(lake: OpenLake) -> None:
 
 def test_sums_are_the_same_in_every_table(lake: OpenLake) -> None:
     """What makes no row of a table is counted as its rest; pageviews and post_hours have none."""
-    findings = run_verify(lake.lake, QUIET)
+    findings = run_verify(lake.lake, QUIET, sample=0.0)
     assert findings.is_right, findings.differences
     for measure in ("pageviews", "engaged_s"):
         sums = {table: (of[measure].stored, of[measure].rest) for table, of in findings.totals.items() if measure in of}
