@@ -30,6 +30,7 @@ CONFIG = """[spark]
 "spark.driver.memory" = "1g"
 "spark.databricks.delta.snapshotPartitions" = "2"
 "spark.ui.enabled" = "false"
+"spark.sql.ui.explainMode" = "simple"
 """
 SETTINGS, END_S = "parsely.toml", 300
 

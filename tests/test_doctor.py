@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_kinesis import fake_kinesis
 from s3_server import Keys, Moto, allow, chunk, event_line, moto, point, telling_time, without_conditions
+from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.cli import main
 from parsely_spark.doctor import machine
@@ -141,7 +142,7 @@ def doctor(tmp: Path, s3_url: str, kinesis_url: str, parsely: Keys, role: Keys) 
     )
     environment = {
         **os.environ,
-        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "SPARK_SUBMIT_OPTS": SHORT_LIFE,
         "PARSELY_KEY": parsely.access_key,
         "PARSELY_SECRET": parsely.secret_key,
         "AWS_ACCESS_KEY_ID": role.access_key,

@@ -40,9 +40,9 @@ def lake(spark: SparkSession) -> Iterator[Lake]:
         yield Lake(spark, "s3a://turns/lake")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(lake: Lake) -> Iterator[Callable[[str, str], subprocess.Popen[str]]]:
-    """Start `turns.py`, whose process group dies with the test."""
+    """Start `turns.py`, whose process group dies with the tests."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(url: str, what: str) -> subprocess.Popen[str]:
@@ -64,6 +64,22 @@ def start(lake: Lake) -> Iterator[Callable[[str, str], subprocess.Popen[str]]]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def hold(lake: Lake, start: Callable[[str, str], subprocess.Popen[str]]) -> Callable[[], subprocess.Popen[str]]:
+    """Have a process hold a turn; the one that has held the last one, if it lives."""
+    holders: list[subprocess.Popen[str]] = []
+
+    def holding() -> subprocess.Popen[str]:
+        if not holders or holders[-1].poll() is not None:
+            holders.append(start(url_of(lake), "hold"))
+        assert heard(holders[-1]) == "ready"
+        tell(holders[-1])
+        assert heard(holders[-1]) == "in"
+        return holders[-1]
+
+    return holding
 
 
 def heard(process: subprocess.Popen[str]) -> str:
@@ -112,19 +128,29 @@ def test_of_two_at_once_each_loses_commits_unless_they_take_turns(
     assert sum(written(lake, "without").values()) < 1 + 2 * APPENDS
 
 
-@pytest.mark.parametrize("what", [signal.SIGKILL, signal.SIGSTOP], ids=["died", "stood still"])
+def test_a_living_holder_is_waited_for(
+    lake: Lake, hold: Callable[[], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_S", LEASE_S)
+    monkeypatch.setattr(lease, "LONGEST_WAIT_S", 3 * LEASE_S)
+    holder = hold()
+    rows = create(lake, "held")
+    with pytest.raises(LakeError, match=rf"process {holder.pid} on \S+ has kept the turn to write for"):
+        append(lake, "held", rows, says={})
+    tell(holder)
+    assert heard(holder) == "done"
+    append(lake, "held", rows, says={})
+
+
+@pytest.mark.parametrize("what", [signal.SIGSTOP, signal.SIGKILL], ids=["stood still", "died"])
 def test_a_holder_that_does_not_go_on_is_followed(
-    lake: Lake,
-    start: Callable[[str, str], subprocess.Popen[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    what: signal.Signals,
+    lake: Lake, hold: Callable[[], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch, what: signal.Signals
 ) -> None:
     """And when it wakes up, it says that somebody has written meanwhile; nothing is overwritten."""
     monkeypatch.setattr(lease, "LEASE_S", LEASE_S)
     rows = create(lake, "held")
     before = written(lake, "held")
-    holder = start(url_of(lake), "hold")
-    assert heard(holder) == "in"
+    holder = hold()
     os.kill(holder.pid, what)
     append(lake, "held", rows, says={})
     if what == signal.SIGSTOP:
@@ -134,21 +160,6 @@ def test_a_holder_that_does_not_go_on_is_followed(
         assert heard(holder) == "done"
         before[holder.pid] += 1
     assert written(lake, "held") == before + Counter([0])
-
-
-def test_a_living_holder_is_waited_for(
-    lake: Lake, start: Callable[[str, str], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lease, "LEASE_S", LEASE_S)
-    monkeypatch.setattr(lease, "LONGEST_WAIT_S", 3 * LEASE_S)
-    holder = start(url_of(lake), "hold")
-    assert heard(holder) == "in"
-    rows = create(lake, "held")
-    with pytest.raises(LakeError, match=rf"process {holder.pid} on \S+ has kept the turn to write for"):
-        append(lake, "held", rows, says={})
-    tell(holder)
-    assert heard(holder) == "done"
-    append(lake, "held", rows, says={})
 
 
 class Store:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyspark.errors import PySparkException
 from s3_server import REFUSALS, Keys, Moto, allow, chunk, moto, point, refusing
+from standalone_cluster import SHORT_LIFE
 
 from parsely_spark import session
 from parsely_spark.cli import main
@@ -123,8 +124,7 @@ def program(
     config.write_text("[spark]\n" + "".join(f'"{key}" = "{value}"\n' for key, value in table.items()))
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PARSELY_SPARK_"))}
     ours |= {"HOME": str(tmp), "AWS_EC2_METADATA_DISABLED": "true", **environment}
-    # A process that ends before a better compiler has paid takes half the time without it.
-    ours["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    ours["SPARK_SUBMIT_OPTS"] = SHORT_LIFE
     command = [sys.executable, "-m", "parsely_spark", "batch", "--config", str(config), "--tables", "sessions", *flags]
     return subprocess.Popen(command, env=ours, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from s3_server import chunk, moto, no_keys
+from standalone_cluster import SHORT_LIFE
 from test_csv import FEW, as_csv, event
 
 from parsely_spark.cli import main
@@ -68,7 +69,7 @@ def test_the_demo_bucket_is_read_without_keys_and_the_lake_written_with_those_of
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PARSELY_SPARK_"))}
     ours |= {"HOME": str(tmp_path), "AWS_ENDPOINT_URL_S3": server, "AWS_EC2_METADATA_DISABLED": "true"}
     ours |= {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"}
-    ours["SPARK_SUBMIT_OPTS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    ours["SPARK_SUBMIT_OPTS"] = SHORT_LIFE
     # when
     command = [sys.executable, "-m", "parsely_spark", "batch", *flags, "--json"]
     run = subprocess.run(command, env=ours, capture_output=True, text=True, timeout=300)

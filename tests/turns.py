@@ -1,7 +1,7 @@
 """A process that writes to tables on S3, for the tests of turns: `turns.py URL LAKE race|hold`.
 
-`race` appends to the table `without` without turns and to `with` with them, each when a line comes in; `hold` takes a
-turn at the table `held` and writes in it when a line comes in.
+`race` appends to the table `without` without turns and to `with` with them, each when a line comes in; `hold` takes
+turns at the table `held`, one for each line, and writes in it when another line comes in.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ LEASE_S = 3.0
 
 
 def wait(said: str) -> None:
-    """Say it, and go on when the test says so."""
+    """Say it, and go on when the test says so; without a test, not at all."""
     print(said, flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        sys.exit()
 
 
 def race(lake: Lake, alone: Lake) -> None:
@@ -43,14 +44,17 @@ def race(lake: Lake, alone: Lake) -> None:
 
 
 def hold(lake: Lake) -> None:
-    """Write late in a turn."""
+    """Write late in a turn, again and again."""
     rows = lake.spark.createDataFrame([(os.getpid(),)], "writer int")
-    try:
-        with lease.turn_to_write(lake, "held"):
-            wait("in")
-            rows.write.format("delta").mode("append").saveAsTable(lake.name_of("held"))
-    except LakeError as error:
-        print(error, flush=True)
+    while True:
+        wait("ready")
+        try:
+            with lease.turn_to_write(lake, "held"):
+                wait("in")
+                rows.write.format("delta").mode("append").saveAsTable(lake.name_of("held"))
+        except LakeError as error:
+            print(error, flush=True)
+        print("done", flush=True)
 
 
 if __name__ == "__main__":
