@@ -142,6 +142,23 @@ def test_a_table_that_was_made_again_meanwhile_gets_nothing_twice(
     assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
 
 
+def test_upkeep_between_two_that_begin_does_not_let_both_through(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sees the table before, the other after a commit that folds nothing; what both fold is the same."""
+    insert(lake, events(spark, {"event_id": "e0"}), says={"run_id": "1"})
+    fold_new_events(lake, SESSIONS, run_id="1")
+    insert(lake, events(spark, {"event_id": "e1", "at": 1}), says={"run_id": "1"})
+    before = state_of(lake, "sessions")
+    lake.spark.sql(f"ALTER TABLE {lake.name_of('sessions')} SET TBLPROPERTIES ('upkeep' = 'done')")
+    answers = iter([before, state_of(lake, "sessions")])
+    monkeypatch.setattr(folding, "state_of", lambda *of: next(answers, None) or state_of(*of))
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 1
+    assert fold_new_events(lake, SESSIONS, run_id="3") == 0
+    assert list(answers) == []
+    assert [row["pageviews"] for row in lake.read("sessions").collect()] == [2]
+
+
 def test_a_table_that_is_made_again_has_no_other_rows_whatever_the_session_overwrites(
     spark: SparkSession, lake: Lake
 ) -> None:

@@ -47,21 +47,23 @@ class State(NamedTuple):
         events: the version of them that the derived table can be brought to; the newest.
         folded: the version of them up to which it holds everything; 0 where it was never written.
         version: the newest version of the derived table.
+        folded_in: the version of the derived table that brought it there; upkeep may have written newer ones.
     """
 
     news: News
     events: int
     folded: int
     version: int
+    folded_in: int
 
     @property
     def work(self) -> Work:
         """A commit that starts from this state, which no second one can: the number rises with every one that does.
 
         It is not that of the events, because a table can be made again from the same events, and a fold that began
-        before must not be added to it.
+        before must not be added to it. Nor does it rise with upkeep: two that start before and after it fold the same.
         """
-        return Work(self.news.events_id, self.version + 1)
+        return Work(self.news.events_id, self.folded_in + 1)
 
     def says(self, run_id: str) -> dict[str, object]:
         """What the commit tells of itself."""
@@ -134,7 +136,8 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
 
     def attempt() -> int | None:
         news = News(lake)
-        state = State(news, news.version, 0, version_of(lake, fold.name))
+        newest = version_of(lake, fold.name)
+        state = State(news, news.version, 0, newest, newest)
         rows = from_nothing(lake, fold, version=state.events)
         return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id))
 
@@ -172,14 +175,15 @@ def state_of(lake: Lake, table: str, news: News | None = None) -> State:
     for newest_commits in (5, None):
         commits = history(lake, table, newest_commits)
         seen = news or News(lake)
-        state = State(seen, seen.version, 0, int(commits[0]["version"]))
+        newest = int(commits[0]["version"])
+        state = State(seen, seen.version, 0, newest, newest)
         if state.version == 0:
             return state
         for commit in commits:
             folded = said(commit)
             if FOLDED in folded:
                 if folded.get(FOLDED_OF) == seen.events_id and folded[FOLDED] <= seen.version:
-                    return state._replace(folded=int(folded[FOLDED]))
+                    return state._replace(folded=int(folded[FOLDED]), folded_in=int(commit["version"]))
                 if news is not None:  # another run has gone on from newer events
                     return state_of(lake, table)
                 raise LakeError(

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from parsely_spark.errors import LakeError
-from parsely_spark.jvm import is_s3a, look_at_object, read_object, write_object
+from parsely_spark.jvm import is_driver, is_s3a, look_at_object, read_object, write_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,11 @@ def turn_to_write(lake: Lake, table: str) -> Iterator[None]:
         LakeError: if others keep it for too long; or if it was lost meanwhile, after the block has been left.
     """
     uri = lake.lease_of(table)
+    if uri is not None and uri.startswith("s3") and not is_driver(lake.spark):
+        raise LakeError(
+            f"{lake.place}: writers on S3 take turns, which a client of Spark Connect cannot; give --no-turns where "
+            "something else keeps them apart (Databricks does), or where no other run writes."
+        )
     if uri is None or not is_s3a(lake.spark, uri):
         yield
         return

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.jvm import is_driver
 from parsely_spark.tables.catalog import TABLES
-from parsely_spark.tables.commits import Work, as_condition, inserted_by, made_commit, merging, overwrite
+from parsely_spark.tables.commits import Work, append_once, as_condition, inserted_by, made_commit, merging, overwrite
 from parsely_spark.tables.conditions import cells_of, same, within, within_sql
 from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT
 from parsely_spark.transforms.fold import combine, finish, finished
@@ -118,6 +118,9 @@ def _merge_rows(
 def _write_cells(
     lake: Lake, fold: Fold, rows: DataFrame, cells: set[tuple[Any, ...]], work: Work, says: Mapping[str, object]
 ) -> int | None:
+    touched = rows.count()
+    if not touched:
+        return append_once(lake, fold.name, lake.read(fold.name).limit(0), work=work, says=says)
     columns = [*fold.grouping_names, *(measure.name for measure in fold.measures)]
     stored = lake.read(fold.name).alias("t").where(within(cells, fold.cell_names)).select(*columns)
     if fold.runs is not None:
@@ -128,7 +131,7 @@ def _write_cells(
     now = finish(combine(pieces, fold), fold)
     where = within_sql(cells, fold.cell_names)
     written = overwrite(lake, fold.name, now, work=work, says=says, where=where)
-    return rows.count() if written is not None else None
+    return touched if written is not None else None
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from parsely_spark.jvm import require_driver
+from parsely_spark.errors import LakeError
+from parsely_spark.jvm import is_driver
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import Work, append_once, changes, merging
 from parsely_spark.tables.conditions import cells_of, same, within
@@ -35,7 +36,11 @@ def fold_erasure(lake: Lake, fold: Fold, version: int, *, work: Work, says: Mapp
     Returns:
         How many rows were touched; None if another was quicker.
     """
-    require_driver(lake.spark, "forget")  # which folds over its erasure itself, if nothing kills it
+    if not is_driver(lake.spark):
+        raise LakeError(
+            f"Visitors were deleted from {lake.name_of(EVENTS.name)}, which cannot be followed on Spark Connect; run "
+            "`parsely-spark forget` again, or `batch` on a cluster."
+        )
     gone = changes(lake, EVENTS.name, version, version).where("_change_type = 'delete'").drop("_change_type")
     is_of_visitor = set(OF_VISITOR) <= set(fold.grouping_names)
     touched = (_drop if is_of_visitor else _make_again)(lake, fold, gone.persist(), version, work=work, says=says)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.sql import DataFrame
 
+from parsely_spark.jvm import is_driver
 from parsely_spark.tables.catalog import EVENTS, TABLES
 from parsely_spark.tables.commits import (
     Work,
@@ -83,7 +84,9 @@ def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping
     inserted = {}
     for name, some in parts.items():
         if some:
-            part = rows if len(some) == len(cells) else rows.where(within(some, EVENTS.partition_by, of="s"))
+            # Rows that are not kept are read from the files again, which may hold events of other cells by now.
+            is_all = len(some) == len(cells) and is_driver(lake.spark)
+            part = rows if is_all else rows.where(within(some, EVENTS.partition_by, of="s"))
             to_events = partial(insert_new, lake, EVENTS.name, part, key=EVENT_KEY, cells=some)
             attempt = partial(to_events, says={**says, "cells": name}, as_they_lie=name == "new")
             inserted[name] = until_nobody_was_quicker(lake, EVENTS.name, attempt)
