@@ -42,8 +42,7 @@ def remember(lake: Lake, visitors: Sequence[str], apikey: str | None, *, run_id:
     rows = [
         (keyed_hash(text_of(visitor, apikey), salt), apikey is not None, now) for visitor in dict.fromkeys(visitors)
     ]
-    schema = ", ".join(f"{column.name} {column.type}" for column in FORGOTTEN.columns)
-    new = lake.spark.createDataFrame(rows, schema)
+    new = lake.spark.createDataFrame(rows, FORGOTTEN.ddl)
     insert_rows(lake, FORGOTTEN.name, new, key=("visitor_hmac",), says={RUN: run_id})
     return [row[0] for row in rows]
 

@@ -47,5 +47,4 @@ def record_run(lake: Lake, run: Mapping[str, Any]) -> None:
 
 
 def _rows(lake: Lake, spec: TableSpec, rows: Iterable[Mapping[str, Any]]) -> DataFrame:
-    schema = ", ".join(f"{column.name} {column.type}" for column in spec.columns)
-    return lake.spark.createDataFrame([tuple(row.get(c.name) for c in spec.columns) for row in rows], schema)
+    return lake.spark.createDataFrame([tuple(row.get(c.name) for c in spec.columns) for row in rows], spec.ddl)

@@ -18,8 +18,9 @@ from pyspark.sql import functions as F
 
 from parsely_spark.jvm import is_driver
 from parsely_spark.tables.catalog import TABLES
-from parsely_spark.tables.commits import Work, append_once, as_condition, inserted_by, made_commit, merging, overwrite
+from parsely_spark.tables.commits import Work, as_condition, inserted_by, made_commit, merging, overwrite
 from parsely_spark.tables.conditions import cells_of, same, within, within_sql
+from parsely_spark.tables.refolding import note_progress
 from parsely_spark.tables.runs import ADD, DROP, PUT, WHAT
 from parsely_spark.transforms.fold import combine, finish, finished
 from parsely_spark.transforms.sessionize import MAKES_ROW
@@ -120,7 +121,7 @@ def _write_cells(
 ) -> int | None:
     touched = rows.count()
     if not touched:
-        return append_once(lake, fold.name, lake.read(fold.name).limit(0), work=work, says=says)
+        return note_progress(lake, fold, work=work, says=says)
     columns = [*fold.grouping_names, *(measure.name for measure in fold.measures)]
     stored = lake.read(fold.name).alias("t").where(within(cells, fold.cell_names)).select(*columns)
     if fold.runs is not None:

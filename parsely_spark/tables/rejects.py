@@ -39,4 +39,4 @@ def too_long_rows(lake: Lake, files: Sequence[RawFile], ingested_at: datetime) -
     for file in files:
         version = sha256("\n".join(map(str, file.version)).encode()).hexdigest()
         rows.append((None, version, "too_long", file.path, ingested_at, ingested_at.date()))
-    return lake.spark.createDataFrame(rows, ", ".join(f"{c.name} {c.type}" for c in REJECTED_LINES.columns))
+    return lake.spark.createDataFrame(rows, REJECTED_LINES.ddl)

@@ -48,6 +48,11 @@ class TableSpec:
         """The Delta table properties."""
         return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
 
+    @property
+    def ddl(self) -> str:
+        """The columns and their types, as `createDataFrame` takes them."""
+        return ", ".join(f"{column.name} {column.type}" for column in self.columns)
+
     def creation(self, name: str) -> str:
         """The statement that makes the table under *name*, unless it is there."""
         columns = ", ".join(f"`{c.name}` {c.type} COMMENT {_text(c.meaning)}" for c in self.columns)
