@@ -250,12 +250,12 @@ class Lake:
 
     def create_missing(self, table: str) -> None:
         """Create *table* as declared unless it is there."""
+        if self.has(table):
+            return
         spec = ALL_TABLES[table]
-        try:
-            self.spark.sql(spec.creation(self.name_of(table)))
-        except AnalysisException as error:
-            if self.is_catalog or error.getCondition() != "DELTA_TABLE_NOT_FOUND":
-                raise
+        self.spark.sql(spec.creation(self.name_of(table)))
+        # To SQL a table exists as soon as the folder of its log does, and it says nothing.
+        if not self.is_catalog and not self.has(table):
             self._create_by_writing(spec)
 
     def _create_by_writing(self, spec: TableSpec) -> None:
