@@ -105,8 +105,9 @@ format: dev ## rewrite the code as `make check` wants it
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-docs: dev ## write the generated pages of docs/ again
+docs: dev ## write the generated pages of docs/ again, and a site of all pages into build/site
 	$(BIN)/python tools/docs.py
+	@$(BIN)/sphinx-build -q -W --keep-going -c docs . build/site && echo "build/site/index.html"
 
 wheel: dev ## build dist/parsely_spark-X-py3-none-any.whl, for pip and Databricks
 	@rm -rf dist

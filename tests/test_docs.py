@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from pyspark.sql import functions as F
 
+from parsely_spark.cli import understand
 from parsely_spark.pipelines import verify
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.progress import Progress
@@ -22,7 +26,6 @@ from parsely_spark.tables.views import VIEWS
 from parsely_spark.testing.generate import generate
 
 if TYPE_CHECKING:
-    import pytest
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +73,70 @@ def test_what_the_migration_page_names_is_there() -> None:
     named = {name for row in rows for name in re.findall(r"`(\w+)\b[^`]*`", row[2])}
     assert named - known - values == {"utm_"}
     assert len(named) > 60
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """The commands that a page shows, each as its words."""
+    shown = "".join(re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S))
+    return [shlex.split(line[2:]) for line in shown.replace("\\\n", " ").splitlines() if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))])
+def test_what_a_page_says_to_type_is_taken(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command line, by make, or by the files of conf/ that another tool is given."""
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "conf/parsely.toml", tmp_path)  # as its first lines say
+    monkeypatch.chdir(tmp_path)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    folder = ROOT
+    for words in commands_of(page):
+        program, *rest = words
+        if program == "make":
+            assert targets.issuperset(rest)
+        elif program == "cd":
+            folder = ROOT / rest[0]
+            assert folder.is_dir()
+        elif program == "databricks":
+            assert (folder / "databricks.yml").exists()
+        elif program == "aws" and rest[0] != "s3":
+            (file,) = [word.removeprefix("file://") for word in rest if word.startswith("file://")]
+            assert (ROOT / file).exists()
+        elif program == "spark-submit":
+            job = next(index for index, word in enumerate(rest) if word.startswith("jobs/"))
+            assert (ROOT / rest[job]).exists()
+            understand([Path(rest[job]).stem, *rest[job + 1 :]])
+        elif program.rpartition("/")[2] == "parsely-spark":
+            understand(rest[: rest.index("|")] if "|" in rest else rest)
+        else:
+            assert program in ("aws", "kubectl", "pip", "sh"), words
+
+
+def test_the_site_is_made_without_a_complaint_and_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    """Every page is there, and every link between them leads somewhere: Sphinx complains otherwise."""
+    words = [
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-c",
+        "docs",
+        "-d",
+        str(tmp_path / "trees"),
+        ".",
+        str(tmp_path / "site"),
+    ]
+    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = [*ROOT.glob("*.md"), ROOT / "conf/README.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        made = (tmp_path / "site" / page.relative_to(ROOT)).with_suffix(".html").read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|iframe)\b[^>]*\bsrc=\"([^\"]*)|<link\b[^>]*\bhref=\"([^\"]*)", made)
+        assert len(loaded) > 5
+        assert [uri for found in loaded for uri in found if re.match(r"(?:https?:)?//", uri)] == []
+    sessions = (tmp_path / "site/docs/tables/sessions.html").read_text(encoding="utf-8")
+    assert "seconds of engagement" in sessions.lower()
+    assert "OpenLake" in (tmp_path / "site/docs/python.html").read_text(encoding="utf-8")
+    assert (tmp_path / "site/index.html").exists()
 
 
 def test_the_api_is_imported_without_spark() -> None:

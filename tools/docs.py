@@ -257,7 +257,7 @@ def view_page(view: View) -> str:
 
 
 def _column_cells(column: TableColumn) -> list[str]:
-    meaning = column.meaning.replace("<", "&lt;")
+    meaning = _with_code(column.meaning).replace("<", "&lt;")
     return [f"`{column.name}`", _short(column.type), meaning] + ([column.combines] if column.combines else [])
 
 
