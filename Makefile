@@ -84,10 +84,11 @@ test-connect: dev ## run the tests of batch, and those of folds that merge, on S
 test-oldest: $(lastword $(OLDER:%=test-spark-%))
 
 # A seed names the cases: `make soak SEED=n` runs the same again.
-soak: dev ## the property tests with many more cases, some quarter of an hour; SEED=n repeats one, TIMES=n for how many
-	@seed=$${SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}; echo "make soak SEED=$$seed"; \
+soak: dev ## property tests with many more cases, then a month of a small site, hours; SEED=n, TIMES=n cases, DAYS=n
+	@seed=$${SEED:-$$(od -An -N3 -tu4 /dev/urandom | tr -d ' ')}; echo "make soak SEED=$$seed"; \
 	PARSELY_SPARK_SOAK=$${TIMES:-3} $(BIN)/pytest --hypothesis-seed=$$seed \
-	    tests/test_promises.py tests/test_fold.py tests/test_measures.py || { echo "make soak SEED=$$seed"; exit 1; }
+	    tests/test_promises.py tests/test_fold.py tests/test_measures.py \
+	&& $(BIN)/python tests/month.py --seed $$seed --days $${DAYS:-30} || { echo "make soak SEED=$$seed"; exit 1; }
 
 # `make bench ARGUMENTS='--groups growth'` runs a part; `ARGUMENTS=--list` says which there are.
 bench: dev .venv-bench/.packages ## measure speed and memory beside DuckDB and others, about an hour; ARGUMENTS=--list

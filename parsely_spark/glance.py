@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from parsely_spark.tables.gaps import OpenGap
 
 HOURS = 24
 _BARS = "▁▂▃▄▅▆▇█"
+_SHOWN = 5  # of what there may be many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,28 @@ class Run:
     batch_ms: int | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What became of the lines that the runs of the last days have read.
+
+    Attributes:
+        days: how many days.
+        reasons: of the lines that were rejected in them for the first time, how many by each reason.
+        unknown_fields: that the schema does not know; their values are rescued.
+        broken: the objects, whenever they came, that could not be read and have no whole one in their place, with why.
+    """
+
+    days: int
+    lines: int
+    inserted: int
+    duplicate: int
+    rejected: int
+    blank: int
+    reasons: dict[str, int]
+    unknown_fields: tuple[str, ...]
+    broken: dict[str, str]
+
+
 @dataclass(kw_only=True)
 class Status:
     """What there is to see.
@@ -73,6 +96,7 @@ class Status:
         first_hour_at: the begin of the first of the hours of `Site`.
         sites: by name.
         runs: the last ones of each job, the newest first.
+        account: of their lines.
         behind: how many versions of ``events`` each derived table does not hold yet.
         gaps: what a stream may have lost and ``batch`` has not brought in, as `tables.gaps` has it.
     """
@@ -81,11 +105,12 @@ class Status:
     first_hour_at: datetime
     sites: list[Site] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    account: Account | None = None
     behind: dict[str, int] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
 
     def __str__(self) -> str:
-        parts = [_events_text(self), _runs_text(self), _behind_text(self), _gaps_text(self)]
+        parts = [_events_text(self), _runs_text(self), _account_text(self), _behind_text(self), _gaps_text(self)]
         return "\n\n".join(part for part in parts if part)
 
 
@@ -131,11 +156,40 @@ def _batch(run: Run) -> str:
     return f"{(run.lag_ms or 0) / 1000:.1f} s behind, {run.lines_per_s:,}/s, {run.batch_ms / 1000:.1f} s"
 
 
+def _account_text(status: Status) -> str:
+    account = status.account
+    if account is None:
+        return ""
+    counts = ("inserted", "duplicate", "rejected", "blank")
+    sides = " + ".join(f"{getattr(account, name):,} {name}" for name in counts)
+    missing = account.lines - sum(getattr(account, name) for name in counts)
+    wrong = f" {missing:+,}, WHICH NOBODY CAN EXPLAIN; please report this" if missing else ""
+    told = [f"Of {account.days} days: {account.lines:,} lines = {sides}{wrong}."]
+    if account.reasons:
+        told.append(f"Rejected for the first time: {_listed(account.reasons)}.")
+    if account.unknown_fields:
+        told.append(f"Fields that the schema does not know, whose values are rescued: {_some(account.unknown_fields)}.")
+    for path, why in list(account.broken.items())[:_SHOWN]:
+        told.append(f"Left out until a whole one is in its place: {path}: {why}")
+    if len(account.broken) > _SHOWN:
+        told.append(f"... and {len(account.broken) - _SHOWN:,} more files that were left out.")
+    return "\n".join(told)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
+
+
 def _behind_text(status: Status) -> str:
-    late = [f"{table} {versions:,}" for table, versions in status.behind.items() if versions]
+    late = {table: versions for table, versions in status.behind.items() if versions}
     if not late:
         return "Every derived table holds all events." if status.behind else ""
-    return f"Versions of events that derived tables do not hold yet: {', '.join(late)}."
+    return f"Versions of events that derived tables do not hold yet: {_listed(late)}."
 
 
 def _gaps_text(status: Status) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_docs import python_of
+from test_docs import ROOT, commands_of, python_of
 
+from parsely_spark.cli import main
 from parsely_spark.demo import run_demo
 from parsely_spark.errors import SettingsError
 from parsely_spark.session import running_tasks
@@ -85,3 +87,23 @@ def test_the_python_page_runs_as_shown(
     ]
     kept = [name for name in shown["post_hours"].columns if name != "visitors_sketch"]
     assert shown["post_hours"].select(kept).exceptAll(shown["lake"].table("post_hours").select(kept)).isEmpty()
+
+
+def test_the_commands_of_the_readme_run(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those on one's own events, with the bucket and the lake of the demo for one's own."""
+    monkeypatch.chdir(tmp_path)
+    own = {"s3a://parsely-dw-SITE/events": f"file:{demo}/bucket", "s3a://BUCKET/lake": str(demo / "lake")}
+    typed = [words[1:] for words in commands_of("README.md") if words[0] == "parsely-spark"]
+    assert [words[0] for words in typed] == ["batch", "verify", "report"]
+    for words in typed:
+        assert main([own.get(word, word) for word in words]) == 0
+    assert "America/New_York" in (tmp_path / "parsely-report.html").read_text(encoding="utf-8")
+
+
+def test_the_queries_of_the_operations_page_alert_on_what_a_lake_lacks(spark: SparkSession, demo: Path) -> None:
+    """It is well, and no stream was ever heard of; the last query only lists days."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    queries = [q for q in re.findall(r"^```sql\n(.*?)^```", page, re.M | re.S) if not q.startswith("DELETE")]
+    found = [spark.sql(re.sub(r"main\.parsely\.(\w+)", rf"delta.`{demo}/lake/\1`", q)).collect() for q in queries]
+    batch, silent, rejected, broken, stream, days = map(len, found)
+    assert (batch, silent, rejected, broken, stream, days) == (0, 0, 0, 0, 1, 1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,8 +55,13 @@ def put_events(lake: Lake, events: Sequence[tuple[str, datetime]]) -> None:
     """Rows of ``events``: site and instant."""
     rows = [(site, f"e{number}", at, at.date(), at.hour) for number, (site, at) in enumerate(events)]
     columns = "apikey string, event_id string, event_at timestamp, date date, hour int"
+    put(lake, "events", columns, rows)
+
+
+def put(lake: Lake, table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of *table* with some of its columns."""
     frame = lake.spark.createDataFrame(rows, columns)
-    frame.coalesce(1).write.format("delta").mode("append").saveAsTable(lake.name_of("events"))
+    frame.coalesce(1).write.format("delta").mode("append").saveAsTable(lake.name_of(table))
 
 
 def put_run(lake: Lake, job: str, run_id: str, ended_at: datetime, **more: Any) -> None:
@@ -142,6 +148,38 @@ def test_the_last_runs_of_each_job_are_shown(lake: Lake) -> None:
 def batch_of(run: Run) -> tuple[int | None, ...]:
     """Of the last batch of a stream: ms behind, lines per second, ms."""
     return run.lag_ms, run.lines_per_s, run.batch_ms
+
+
+def test_the_lines_of_the_last_days_are_accounted_for(lake: Lake) -> None:
+    """Of batch and stream; with fields that nobody knows, reasons of rejected lines, and files that stay broken."""
+    counts = {"lines": 90, "inserted": 70, "duplicate": 15, "rejected": 5, "blank": 0}
+    put_run(lake, "batch", "b", ago(hours=1), unknown_fields=["new", "newer"], **counts)
+    put_run(lake, "stream", "s", ago(hours=30), unknown_fields=["new"], **dict.fromkeys(counts, 2))
+    put_run(lake, "batch", "old", ago(days=5), unknown_fields=["old"], **counts)
+    put_run(lake, "maintain", "m", ago(hours=2))
+    lines = [
+        ("not_json", 1, NOW.date()),
+        ("no_site", 2, NOW.date()),
+        ("no_site", 3, NOW.date()),
+        ("a", 4, date(2026, 1, 1)),
+    ]
+    put(lake, "rejected_lines", "reason string, line_sha256 string, date date", [(r, str(n), d) for r, n, d in lines])
+    files = [
+        ("torn.gz", "it ends too early", ago(hours=9), ago(hours=8)),
+        ("mended.gz", "it ends too early", ago(hours=9), ago(hours=8)),
+        ("mended.gz", None, ago(hours=7), ago(hours=6)),
+        ("good.gz", None, ago(hours=7), ago(hours=6)),
+    ]
+    put(lake, "ingested_files", "path string, error string, modified_at timestamp, ingested_at timestamp", files)
+    status = look(lake)
+    assert [(run.job, run.run_id) for run in status.runs] == [("batch", "b"), ("stream", "s"), ("maintain", "m")]
+    wrong = dataclasses.asdict(status.account)
+    assert wrong["reasons"] == {"no_site": 2, "not_json": 1}
+    assert wrong["unknown_fields"] == ("new", "newer")
+    assert wrong["broken"] == {"torn.gz": "it ends too early"}
+    # The rows of the stream are made up, and do not add up.
+    assert "Of 2 days: 92 lines = 72 inserted + 17 duplicate + 7 rejected + 2 blank -6, WHICH NOBODY" in str(status)
+    assert "Left out until a whole one is in its place: torn.gz: it ends too early" in str(status)
 
 
 def test_gaps_are_shown_until_batch_has_listed_their_hours(lake: Lake) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
-from parsely_spark.glance import HOURS, Run, Site, Status
+from parsely_spark.glance import HOURS, Account, Run, Site, Status
 from parsely_spark.storage_errors import storage_errors
-from parsely_spark.tables.catalog import EVENTS, RUNS
+from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, REJECTED_LINES, RUNS
 from parsely_spark.tables.folding import state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.gaps import read_open_gaps
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from parsely_spark.progress import Progress
     from parsely_spark.tables.catalog import Lake
 
-_JOBS = ("batch", "stream")
+_READING = ("batch", "stream")
+_JOBS = (*_READING, "maintain", "forget")
 _RUNS_SHOWN = 3  # of a job
 _SITE_DAYS = 7  # before the newest event; a site without one in them is not shown
 _RUN_DAYS = (2, 30)  # a stream leaves a row each minute, so the longer time is looked at only if need be
@@ -52,6 +53,7 @@ def run_status(lake: Lake, progress: Progress, *, now: datetime) -> Status:
             lake.require(table.name)
         status.sites = _sites(lake, status)
         status.runs = _runs(lake, status.at)
+        status.account = _account(lake, status.at)
         if not status.sites and not status.runs:
             raise LakeError(f"{lake.place}: it is empty; `parsely-spark batch` or `stream` brings events in.")
         status.gaps = read_open_gaps(lake)
@@ -130,6 +132,35 @@ def _run(row: Row, now: datetime) -> Run:
         lines_per_s=last and last["lines"] * 1000 // max(1, last["took_ms"]),
         batch_ms=last and last["took_ms"],
     )
+
+
+def _account(lake: Lake, now: datetime) -> Account | None:
+    """What became of the lines of some days; None if none was read."""
+    days = _RUN_DAYS[0]
+    since = now.date() - timedelta(days=days)
+    names = ("lines", "inserted", "duplicate", "rejected", "blank")
+    recent = lake.read(RUNS.name).where(F.col("job").isin(*_READING) & (F.col("date") >= since))
+    unknown = F.array_sort(F.array_distinct(F.flatten(F.collect_list("unknown_fields"))))
+    row = recent.agg(*[F.sum(name).alias(name) for name in names], unknown.alias("unknown_fields")).collect()[0]
+    broken = _broken(lake)
+    if row["lines"] is None and not broken:
+        return None
+    rejected = lake.read(REJECTED_LINES.name).where(F.col("date") >= since).groupBy("reason").count()
+    return Account(
+        days=days,
+        **{name: row[name] or 0 for name in names},
+        reasons={r["reason"]: r["count"] for r in rejected.orderBy(F.desc("count"), "reason").collect()},
+        unknown_fields=tuple(row["unknown_fields"]),
+        broken=broken,
+    )
+
+
+def _broken(lake: Lake) -> dict[str, str]:
+    """The objects of which the newest version could not be read, by path, the last one first."""
+    newest = F.max_by(F.struct("error", "modified_at"), F.struct("modified_at", "ingested_at")).alias("newest")
+    by_path = lake.read(INGESTED_FILES.name).groupBy("path").agg(newest).where(F.col("newest.error").isNotNull())
+    rows = by_path.orderBy(F.desc("newest.modified_at"), "path").collect()
+    return {row["path"]: row["newest"]["error"] for row in rows}
 
 
 def _behind(lake: Lake) -> dict[str, int]:
