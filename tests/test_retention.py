@@ -67,7 +67,7 @@ def old_and_new() -> Iterator[bytes]:
         yield line(f"daily beat {days}", at + timedelta(seconds=9), "daily", session=at, **beat)
         yield line(f"app {days}", at, "app", url_clean=f"https://x.example/of/{days}")
     yield line(
-        "converts", BORDER - 3 * A_DAY, "daily", action="conversion", extra_data='{"_conversion_type": "purchase"}'
+        "converts", BORDER - 3 * A_DAY, "daily", action="conversion", extra_data={"_conversion_type": "purchase"}
     )
 
 
@@ -179,7 +179,7 @@ def test_what_is_announced_only_rises(kept: tuple[Lake, Path]) -> None:
     ]
     assert nights == [(date(2026, 1, 10), 0), (date(2026, 1, 25), 2), (date(2026, 1, 25), 2), (date(2026, 1, 26), 0)]
     assert version_of(lake, "visitor_days") == version + 3 + 2
-    assert lake.read("visitor_days").agg(F.min("date")).first()[0] == date(2026, 1, 31)
+    assert lake.read("visitor_days").agg(F.min("date")).first()[0] == date(2026, 1, 29)
     findings = run_verify(lake, QUIET, tables=("visitor_days",))
     assert (findings.is_right, findings.whole_since) == (True, {"visitor_days": "2026-02-01"})
 

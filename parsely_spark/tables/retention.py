@@ -112,8 +112,8 @@ class Whole:
 
     @property
     def is_by_event(self) -> bool:
-        """Whether a row is of the day of its events, and not of that in which a session began."""
-        return not _is_by_session(self.fold)
+        """Whether a row is of the day of its events, and neither of that in which a session began nor of none."""
+        return bool(self.fold.cell_names) and not _is_by_session(self.fold)
 
     def of_stored(self) -> Column:
         """Whether a stored row is one."""
