@@ -193,6 +193,7 @@ def maintain(settings: MaintainSettings) -> None:
     from parsely_spark.pipelines.maintain import Care, run_maintain
     from parsely_spark.session import running_tasks
 
+    _check_kept(settings)
     spark = _open_session("maintain", settings)
     care = Care(
         optimizes=settings.optimizes,
@@ -201,9 +202,22 @@ def maintain(settings: MaintainSettings) -> None:
         open_hours=settings.open_hours,
         run_days=settings.run_days,
         ledger_days=settings.ledger_days,
+        keep_days=settings.kept,
     )
     done = run_maintain(_lake(spark, settings), Progress(lambda: running_tasks(spark)), care)
     print(json.dumps(dataclasses.asdict(done)) if settings.json else done)
+
+
+def _check_kept(settings: MaintainSettings) -> None:
+    from parsely_spark.tables.catalog import RUNS, TABLES
+
+    dated = [name for name, spec in TABLES.items() if "date" in spec.partition_by and name != RUNS.name]
+    for table in settings.kept:
+        if table not in dated:
+            raise SettingsError(
+                f"--keep-days {table}: no table of that name has a date{did_you_mean(table, dated)}; give one of "
+                f"{', '.join(dated)}."
+            )
 
 
 def forget(settings: ForgetSettings) -> None:

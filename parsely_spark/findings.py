@@ -54,6 +54,7 @@ class Findings:
     rows: dict[str, int] = field(default_factory=dict)  # compared, by table
     folded: dict[str, int] = field(default_factory=dict)  # the version of events that a table holds
     behind: dict[str, int] = field(default_factory=dict)  # versions of events that it did not hold yet
+    whole_since: dict[str, str] = field(default_factory=dict)  # the first day compared, where events before are gone
     different: dict[str, int] = field(default_factory=dict)  # rows that differ, by table
     totals: dict[str, dict[str, Total]] = field(default_factory=dict)  # by table and measure
     differences: list[Difference] = field(default_factory=list)  # the first of each table
@@ -85,11 +86,12 @@ class Findings:
         """The sums that are not the same in all tables that hold the same events: of its rows and of its rest."""
         found = []
         # Runs may go on meanwhile, so that one table holds more events than another by the time it is looked at.
-        sums: dict[tuple[str, int], dict[str, int]] = {}
+        sums: dict[tuple[str, int, str], dict[str, int]] = {}
         for table, of in self.totals.items():
             for measure, total in of.items():
-                sums.setdefault((measure, self.folded[table]), {})[table] = total.stored + total.rest
-        for (measure, _), by_table in sorted(sums.items()):
+                held = (measure, self.folded[table], self.whole_since.get(table, ""))
+                sums.setdefault(held, {})[table] = total.stored + total.rest
+        for (measure, *_), by_table in sorted(sums.items()):
             if len(set(by_table.values())) > 1:
                 key = ", ".join(f"{table} {total:,}" for table, total in by_table.items())
                 found.append(Difference(table="all tables", key=key, column=measure, expected="the same sum in each"))

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -28,9 +28,11 @@ from parsely_spark.tables.write import insert_events, insert_rows, inserted_sinc
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
 from parsely_spark.transforms.forgetting import Listed, set_aside
 from parsely_spark.transforms.parse import is_event, parse, parse_again
+from parsely_spark.transforms.retention import set_old_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
     from pyspark.sql import DataFrame
 
@@ -70,7 +72,9 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
+def ingest_slice(
+    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int, oldest: date | None
+) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: after a run that dies in between, the next one finds the events of the slice there.
@@ -81,6 +85,7 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
         run_id: names the run in the commits.
         number: of the slice in the run.
         file_hours: of how many different hours the events of one file may be.
+        oldest: the first day whose events are kept; None where all are.
 
     Raises:
         BrokenFileError: if the events of a file are of more.
@@ -88,7 +93,8 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         lines = read_lines(lake.spark, files)
-        read = _read(lines, ingested_at, listed(lake), spread=_tasks_per_cell(files), until_done=until_done)
+        unwanted = _Unwanted(listed(lake), oldest)
+        read = _read(lines, ingested_at, unwanted, spread=_tasks_per_cell(files), until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
@@ -109,7 +115,13 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
 
 
 def ingest_records(
-    lake: Lake, lines: DataFrame, *, run_id: str, batch: int, look: Callable[[DataFrame], _Seen]
+    lake: Lake,
+    lines: DataFrame,
+    *,
+    run_id: str,
+    batch: int,
+    oldest: date | None,
+    look: Callable[[DataFrame], _Seen],
 ) -> tuple[Ingested, _Seen]:
     """Insert what is new of the records of a stream, which are asked for once and parsed as they come.
 
@@ -119,6 +131,7 @@ def ingest_records(
             a row without bytes is no line.
         run_id: names the run in the commits.
         batch: its number in the run.
+        oldest: as of `ingest_slice`.
         look: is asked of the other columns of *lines*, when all has been read.
 
     Returns:
@@ -130,7 +143,8 @@ def ingest_records(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         with errors_of_reading():
-            read = _read(lines, ingested_at, listed(lake), spread=1, until_done=until_done)
+            unwanted = _Unwanted(listed(lake), oldest)
+            read = _read(lines, ingested_at, unwanted, spread=1, until_done=until_done)
             seen = look(read.all_lines)
         may_crash("parsed")
         counts = [of for part in read.counts for of in part.values()]
@@ -150,13 +164,20 @@ def _keep(
         inserted += _insert(lake, part, counts, {**says, "part": which})
     may_crash("inserted events")
     # Whoever was forgotten since the lines were read has come in with them.
-    if (gone := listed(lake)) != read.gone and gone is not None:
+    if (gone := listed(lake)) != read.unwanted.gone and gone is not None:
         erase_listed(lake, gone, run_id=str(says[RUN]))
     rejected = [rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
     for rows in (*rejected, *more_rejected):
         insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
     may_crash("inserted rejected lines")
     return inserted
+
+
+class _Unwanted(NamedTuple):
+    """Of whom and of when events are not kept: who was forgotten by then, and the first day that is kept."""
+
+    gone: Listed | None
+    oldest: date | None
 
 
 @dataclass(frozen=True)
@@ -167,7 +188,7 @@ class _Read:
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
-    gone: Listed | None = None  # who was forgotten by then
+    unwanted: _Unwanted
 
     @property
     def rejecting_parts(self) -> list[DataFrame]:
@@ -187,20 +208,21 @@ class _Read:
         return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(read: DataFrame, ingested_at: datetime, gone: Listed | None, *, spread: int, until_done: ExitStack) -> _Read:
+def _read(read: DataFrame, ingested_at: datetime, unwanted: _Unwanted, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
+        wanted = set_old_aside(set_aside(parsed, unwanted.gone), unwanted.oldest)
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
-        return until_done.enter_context(kept(number_copies(set_aside(parsed, gone), spread=spread)))
+        return until_done.enter_context(kept(number_copies(wanted, spread=spread)))
 
     lines = keep(parse(read, ingested_at=ingested_at))
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read(lines, [lines], [counts], sizes, gone)
+        return _Read(lines, [lines], [counts], sizes, unwanted)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(lines, parts, [_count(part) for part in parts], sizes, gone)
+    return _Read(lines, parts, [_count(part) for part in parts], sizes, unwanted)
 
 
 def _count(lines: DataFrame) -> _Counts:

@@ -4,7 +4,6 @@ Each command has a frozen dataclass. Its fields are the one declaration of a set
 variable, the key in the file, the help text, `docs/settings.md` and `conf/parsely.toml` come from it. What a
 command shares with others stands in a base class.
 """
-# over 300 lines: one declaration after another, some lines for each command, with hardly any code beside them
 
 from __future__ import annotations
 
@@ -33,6 +32,8 @@ from parsely_spark.reporting import MOST_SITES, AudienceSettings, DepthSettings,
 
 if TYPE_CHECKING:
     from datetime import date
+
+LEAST_KEPT_DAYS, MOST_KEPT_DAYS = 8, 36_500  # events of apps may be a week late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +221,14 @@ class VerifySettings(TablesSettings, SummarySettings):
     )
 
 
+def check_keep_days(where: str, text: str) -> None:
+    """Refuse what is no table with a number of days."""
+    table, _, days = text.partition(":")
+    if not table or not days.isdecimal():
+        raise SettingsError(f"{where}={text!r} is no table with its days; write it as events:90.")
+    between(LEAST_KEPT_DAYS, MOST_KEPT_DAYS)(f"{where} {table}", int(days))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaintainSettings(LakeSettings, SummarySettings):
     """What ``maintain`` does."""
@@ -255,6 +264,20 @@ class MaintainSettings(LakeSettings, SummarySettings):
         example=400,
         check=between(31, 3650),
     )
+
+    keep_days: tuple[str, ...] = setting(
+        "how many days of a table are kept, by the date of its partitions: events, rejected_lines, or a derived table "
+        "with a date; older rows are deleted, and events of such days are not taken in any more; repeatable",
+        default=(),
+        metavar="TABLE:N",
+        example=("events:90", "rejected_lines:30"),
+        check=check_keep_days,
+    )
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """How many days of which table are kept."""
+        return {table: int(days) for table, _, days in (text.partition(":") for text in self.keep_days)}
 
     @property
     def optimizes(self) -> bool:

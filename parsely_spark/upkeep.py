@@ -35,6 +35,8 @@ class Maintained:
     Attributes:
         kept_hours: how long files stay that are no longer part of a table; None where none were deleted.
         kept_because: why that is longer than was asked for.
+        kept_since: by table of which not all days are kept, the first one that is.
+        expired: how many rows of older days were deleted, likewise.
         lost: derived tables that can no longer be brought up to date, but only be made again.
     """
 
@@ -42,6 +44,8 @@ class Maintained:
     tables: dict[str, TableUpkeep] = field(default_factory=dict)
     kept_hours: int | None = None
     kept_because: str = ""
+    kept_since: dict[str, str] = field(default_factory=dict)
+    expired: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -67,7 +71,10 @@ class Maintained:
     @property
     def remarks(self) -> list[str]:
         """What is worth knowing beside the numbers."""
-        said = []
+        said = [
+            f"{table} is kept from {since} on; {self.expired.get(table, 0):,} older rows were deleted."
+            for table, since in self.kept_since.items()
+        ]
         if self.kept_hours is not None:
             why = f", because {self.kept_because}" if self.kept_because else ""
             said.append(f"Files that are no longer part of a table stay for {_time(self.kept_hours)}{why}.")

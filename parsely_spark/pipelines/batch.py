@@ -23,6 +23,7 @@ from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
 from parsely_spark.tables.news import News
+from parsely_spark.tables.retention import oldest_day
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
@@ -164,8 +165,9 @@ class _Run:
         return storage_errors(LakeError, self.lake.place, sources=self.sources)
 
     @cached_property
-    def _stored_bytes(self) -> int:
-        return News(self.lake).size_bytes
+    def _before(self) -> News:
+        """The events as they were before the first slice."""
+        return News(self.lake)
 
     def _list(self) -> list[RawFile]:
         with self.progress.step("list") as step:
@@ -198,7 +200,7 @@ class _Run:
                 with (
                     self._errors(),
                     self.progress.step(step_name) as step,
-                    small_work(self.lake.spark, is_small=is_small, stored_bytes=self._stored_bytes),
+                    small_work(self.lake.spark, is_small=is_small, stored_bytes=self._before.size_bytes),
                 ):
                     self._slices += 1
                     took = ingest_slice(
@@ -207,6 +209,7 @@ class _Run:
                         run_id=self.summary.run_id,
                         number=self._slices,
                         file_hours=self.limits.file_hours,
+                        oldest=oldest_day(self._before.properties),
                     )
                     self._add(took)
                     step.note(took.note)

@@ -29,6 +29,7 @@ from parsely_spark.tables.erasure import (
     erase_events,
     erase_lines,
     erase_rescued,
+    erase_rows,
     erased_events,
     noted_erasures,
 )
@@ -38,6 +39,8 @@ from parsely_spark.tables.forgotten import remember
 from parsely_spark.tables.gaps import bucket_of
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import News
+from parsely_spark.tables.retention import oldest_day
+from parsely_spark.tables.spec import VISITOR
 from parsely_spark.tables.vacuum import kept_for, vacuum
 
 if TYPE_CHECKING:
@@ -147,6 +150,9 @@ class _Run:
                 continue
             with self.progress.step(fold.name) as step:
                 touched = fold_new_events(self.lake, fold, run_id=self.proof.run_id, news=news)
+                # Of days whose events have gone for their age, there are rows of theirs that no fold finds.
+                if oldest_day(news.properties) is not None and self._names_visitors(fold.name):
+                    touched += erase_rows(self.lake, fold.name, self.visitors, run_id=self.proof.run_id)
                 self.proof.tables[fold.name].touched = touched
                 step.note(f"{touched:,} rows touched")
             if fold.name == "sessions":
@@ -166,16 +172,19 @@ class _Run:
 
     def _count(self, table: str) -> int:
         """The rows of *table* that are theirs, or name them."""
-        names = [column.name for column in TABLES[table].columns]
         if table == REJECTED_LINES.name:
             are_theirs = self.visitors.is_in_line()
         elif table == EVENTS.name:
             are_theirs = self.visitors.is_of_row() | self.visitors.is_rescued()
-        elif "visitor_site_id" in names:
+        elif self._names_visitors(table):
             are_theirs = self.visitors.is_of_row()
         else:
             return 0
         return self.lake.read(table).where(are_theirs).count()
+
+    @staticmethod
+    def _names_visitors(table: str) -> bool:
+        return any(column.name == VISITOR for column in TABLES[table].columns)
 
     def _sources(self) -> list[str]:
         listed = self.lake.read(RUNS.name).select(F.explode("listed.sources").alias("source")).distinct().collect()

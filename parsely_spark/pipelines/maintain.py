@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,19 @@ from parsely_spark.tables.catalog import ALL_TABLES, EVENTS, INGESTED_FILES, RUN
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.compaction import compact
 from parsely_spark.tables.ledger import record_run
+from parsely_spark.tables.retention import expire
 from parsely_spark.tables.trimming import trim_ledger, trim_runs
-from parsely_spark.tables.vacuum import kept_for, vacuum
+from parsely_spark.tables.vacuum import TIMES_LONGEST, kept_for, longest_run, vacuum
 from parsely_spark.upkeep import Maintained, TableUpkeep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parsely_spark.progress import Progress
     from parsely_spark.tables.catalog import Lake
+
+
+_LEAST_NOTICE = timedelta(hours=20)  # less than a night after the other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,7 @@ class Care:
         open_hours: a partition that ended no longer before the newest one of its table is left to the writers.
         run_days: for how long the rows of `runs` that a stream writes each minute stay as they are.
         ledger_days: likewise those of `ingested_files`; None is for ever.
+        keep_days: by table, how many days of it are kept; of others all.
     """
 
     optimizes: bool = True
@@ -45,6 +52,7 @@ class Care:
     open_hours: int = 48
     run_days: int = 90
     ledger_days: int | None = None
+    keep_days: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_maintain(lake: Lake, progress: Progress, care: Care) -> Maintained:
@@ -77,7 +85,7 @@ def run_maintain(lake: Lake, progress: Progress, care: Care) -> Maintained:
         times = {"started_at": started_at, "ended_at": datetime.now(UTC), "version": __version__}
         outcome = {"outcome": "failed" if error else "done", "error": error}
         with storage_errors(LakeError, lake.place):
-            of_events = {"events_version": version_of(lake, EVENTS.name)}
+            of_events = {"events_version": version_of(lake, EVENTS.name), "rows_touched": done.expired}
             record_run(lake, {"run_id": done.run_id, "job": "maintain", **outcome, **times, **of_events})
     return done
 
@@ -88,6 +96,13 @@ def _look_after(lake: Lake, progress: Progress, care: Care, done: Maintained, no
         with progress.step(table) as step:
             files, size = _extent(lake, table)
             upkeep = done.tables[table] = TableUpkeep(files_before=files, bytes_before=size)
+            if (days := care.keep_days.get(table)) is not None:
+                oldest = now.date() - timedelta(days=days)
+                after = max(_LEAST_NOTICE, TIMES_LONGEST * longest_run(lake, now))
+                kept_since, done.expired[table] = expire(
+                    lake, table, oldest=oldest, now=now, after=after, run_id=done.run_id
+                )
+                done.kept_since[table] = kept_since.isoformat()
             upkeep.trimmed = _trim(lake, table, care, now, done.run_id)
             if care.optimizes:
                 upkeep.rewritten = compact(lake, table, open_hours=care.open_hours, run_id=done.run_id)

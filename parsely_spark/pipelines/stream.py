@@ -27,10 +27,12 @@ from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.gaps import GAP
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import News
+from parsely_spark.tables.retention import oldest_day
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date
 
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.5  # how soon an end is noticed
 _COUNTS = ("lines", "inserted", "duplicate", "rejected", "blank")
+_LOOK_EVERY_S = 3600.0  # at which days are kept; what is announced of them is true in a day
 _RECORD_EVERY_S = 60.0  # a row of runs for each batch would be thousands of commits a day
 
 
@@ -144,13 +147,14 @@ class _Run:
         self._batch_bytes = 0
         self._has_new = False  # events that are not folded
         self._fold_at = 0.0
+        self._looked_s = 0.0
 
     def create_tables(self) -> None:
         """Create what is missing, before anything is read."""
         with storage_errors(LakeError, self.lake.place), self.progress.step("lake"):
             self.lake.look()
             create_missing_tables(self.lake, [fold.name for fold in self.folds])
-            self._news = News(self.lake)
+            self._news, self._looked_s = News(self.lake), time.monotonic()
 
     def follow(self) -> None:
         """Follow until the end, and fold what came."""
@@ -244,7 +248,8 @@ class _Run:
             work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
             with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
                 lines = lines_of(self.reader.records(rows))
-                took, seen = ingest_records(lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in)
+                run_id, oldest = self.summary.run_id, self._oldest(lake)
+                took, seen = ingest_records(lake, lines, run_id=run_id, batch=number, oldest=oldest, look=seen_in)
             self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
@@ -256,6 +261,12 @@ class _Run:
             raise
         self._add(batch)
         may_crash("ended batch")
+
+    def _oldest(self, lake: Lake) -> date | None:
+        """The first day that is kept, as it was at most an hour ago: where nothing comes, nothing is folded."""
+        if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
+            self._news, self._looked_s = News(lake), time.monotonic()
+        return oldest_day(self._news.properties)
 
     def _add(self, batch: Batch) -> None:
         with self._lock:
@@ -273,7 +284,7 @@ class _Run:
     def _fold(self) -> None:
         self._has_new = False
         with storage_errors(LakeError, self.lake.place):
-            self._news = News(self.lake)
+            self._news, self._looked_s = News(self.lake), time.monotonic()
         for fold in self.folds:
             with storage_errors(LakeError, self.lake.place):
                 touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id, news=self._news)

@@ -16,6 +16,7 @@ from parsely_spark.tables.erasure import erased_events
 from parsely_spark.tables.folding import State, from_nothing, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
 from parsely_spark.tables.news import rows_at
+from parsely_spark.tables.retention import oldest_day, properties_of, whole_of
 from parsely_spark.transforms.dedupe import EVENT_KEY
 from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.retention import Whole
     from parsely_spark.transforms.fold import Fold
 
 MOST_SHOWN = 20  # differences of a table
@@ -103,7 +105,7 @@ def _noted(lake: Lake) -> int:
     work finds it there. Each row counts once, for a commit whose answer was lost may have been made again. A stream may
     go on after its table of events was made anew, from files, so what it noted before is not of this one. Only events
     that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here. What
-    `forget` has deleted is not there any more.
+    `forget` has deleted, or `maintain` for its age, is not there any more.
     """
     version = ("path", "size_bytes", "modified_at")
     noted = [lake.read(INGESTED_FILES.name).select("run_id", *version, "inserted").distinct()]
@@ -112,7 +114,8 @@ def _noted(lake: Lake) -> int:
         of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
         noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
     inserted: int = sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
-    return inserted - (sum(erased_events(lake).values()) if lake.has(FORGOTTEN.name) else 0)
+    may_lack_some = lake.has(FORGOTTEN.name) or oldest_day(properties_of(lake, EVENTS.name)) is not None
+    return inserted - (sum(erased_events(lake).values()) if may_lack_some else 0)
 
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
@@ -121,9 +124,12 @@ def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
     if behind := state.events - state.folded:
         findings.behind[fold.name] = behind
     comparable = {measure.name: measure.comparable(F.col(measure.name)) for measure in fold.measures}
+    all_stored, made = rows_at(lake, fold.name, state.version), from_nothing(lake, fold, version=state.folded)
+    if (whole := whole_of(lake, fold)) is not None:
+        findings.whole_since[fold.name] = whole.since.isoformat()
+        made, all_stored = whole.of_made(made, all_stored), all_stored.where(whole.of_stored())
     stored, expected = (
-        rows.where(_is_in(findings.sample, fold.key_names)).withColumns(comparable)
-        for rows in (rows_at(lake, fold.name, state.version), from_nothing(lake, fold, version=state.folded))
+        rows.where(_is_in(findings.sample, fold.key_names)).withColumns(comparable) for rows in (all_stored, made)
     )
     findings.rows[fold.name] = stored.count()
     with kept(_different_pairs(stored, expected, fold.grouping_names, stored.columns)) as pairs:
@@ -139,26 +145,28 @@ def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:
                         expected=column["expected"],
                     )
                 )
-    _check_totals(lake, fold, state, findings)
+    _check_totals(lake, fold, state, findings, whole)
 
 
-def _check_totals(lake: Lake, fold: Fold, state: State, findings: Findings) -> None:
+def _check_totals(lake: Lake, fold: Fold, state: State, findings: Findings, whole: Whole | None) -> None:
     """Nothing is lost or counted twice: the sums of all rows are those of all events, whatever the sample."""
+    events, rows = rows_at(lake, EVENTS.name, state.folded), rows_at(lake, fold.name, state.version)
+    if whole is not None and whole.is_by_event:
+        events, rows = events.where(whole.of_stored()), rows.where(whole.of_stored())
     if not any(isinstance(measure, Sum) for measure in fold.measures):
         return
-    by_events = totals(rows_at(lake, EVENTS.name, state.folded), fold).collect()
+    by_events = totals(events, fold).collect()
     names = [row["measure"] for row in by_events]
-    stored = (
-        rows_at(lake, fold.name, state.version)
-        .agg(*[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in names])
-        .first()
-    )
+    stored = rows.agg(*[F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in names]).first()
     assert stored is not None
     found = {
         row["measure"]: Total(stored=stored[row["measure"]], expected=row["taken"], rest=row["rest"], lost=row["lost"])
         for row in by_events
     }
-    findings.totals[fold.name] = found
+    # Which of the events are of a session that is whole, only its rows tell, and those have been compared.
+    is_known = whole is None or whole.is_by_event
+    if is_known:
+        findings.totals[fold.name] = found
     for name, total in found.items():
         if total.lost:
             findings.differences.append(
@@ -171,7 +179,7 @@ def _check_totals(lake: Lake, fold: Fold, state: State, findings: Findings) -> N
                 )
             )
         # Where rows differ, the sums do for that reason.
-        if total.stored != total.expected and not findings.different[fold.name]:
+        if is_known and total.stored != total.expected and not findings.different[fold.name]:
             findings.differences.append(
                 Difference(
                     table=fold.name,
@@ -217,4 +225,5 @@ def _is_in(sample: float, key: Sequence[str]) -> Column:
 
 def _said_of(table: str, findings: Findings) -> str:
     late = findings.lateness(table)
-    return f"{findings.rows[table]:,} rows, {findings.different[table]:,} differ{f'; {late}' if late else ''}"
+    since = f" since {findings.whole_since[table]}" if table in findings.whole_since else ""
+    return f"{findings.rows[table]:,} rows{since}, {findings.different[table]:,} differ{f'; {late}' if late else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -16,6 +16,7 @@ from parsely_spark.tables.folding import state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.gaps import read_open_gaps
 from parsely_spark.tables.news import rows_at
+from parsely_spark.tables.retention import whole_of
 from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum
 
@@ -193,16 +194,28 @@ def _balances(lake: Lake, folds: Sequence[Fold], news: News) -> list[Balance]:
     names = [fold.name for fold in folds]
     with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:  # mostly to wait for the storage
         states = dict(zip(names, threads.map(lambda name: state_of(lake, name, news), names), strict=True))
+    wholes = {fold.name: whole_of(lake, fold) for fold in folds}
+    # Where events have gone for their age, which of the others are of a session that is whole only its rows tell.
+    folds = [fold for fold in folds if (whole := wholes[fold.name]) is None or whole.is_by_event]
     measures = {
         fold.name: [m.name for m in fold.measures if isinstance(m, Sum) and m.name in BALANCED] for fold in folds
     }
+
+    def whole_rows(table: str, fold: str, version: int) -> DataFrame:
+        rows, whole = rows_at(lake, table, version), wholes[fold]
+        return rows if whole is None else rows.where(whole.of_stored())
+
+    same: dict[tuple[int, Any], list[Fold]] = {}  # by the events that they hold
+    for fold in folds:
+        if measures[fold.name]:
+            whole = wholes[fold.name]
+            same.setdefault((states[fold.name].folded, whole and whole.since), []).append(fold)
     found = []
-    for version in {states[fold.name].folded for fold in folds if measures[fold.name]}:
-        here = [fold for fold in folds if measures[fold.name] and states[fold.name].folded == version]
-        for row in totals(rows_at(lake, EVENTS.name, version), *here).collect():
+    for (version, _), here in same.items():
+        for row in totals(whole_rows(EVENTS.name, here[0].name, version), *here).collect():
             if row["measure"] in BALANCED:
                 found.append((row, states[row["table"]]))
-    stored = {name: _stored(rows_at(lake, name, states[name].version), of) for name, of in measures.items() if of}
+    stored = {name: _stored(whole_rows(name, name, states[name].version), of) for name, of in measures.items() if of}
     order = {fold.name: number for number, fold in enumerate(folds)}
     return sorted(
         (

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES, RUNS
 from parsely_spark.tables.commits import RUN, history, said, saying, until_nobody_was_quicker, version_that
-from parsely_spark.tables.news import ERASED
+from parsely_spark.tables.news import ERASED, EXPIRED
 from parsely_spark.transforms.forgetting import is_listed
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from parsely_spark.transforms.forgetting import Listed
 
 JOB = "forget"  # in runs
+_OF_EVENTS = ("events", EXPIRED)
 
 
 class Visitors(NamedTuple):
@@ -66,31 +67,36 @@ class Visitors(NamedTuple):
 
 def erase_lines(lake: Lake, visitors: Visitors, *, run_id: str) -> int:
     """Delete the rejected lines that name one of *visitors*; return how many."""
-    return _change(lake, REJECTED_LINES.name, visitors.is_in_line(), {RUN: run_id})
+    return change(lake, REJECTED_LINES.name, visitors.is_in_line(), {RUN: run_id})
 
 
 def erase_rescued(lake: Lake, visitors: Visitors, *, run_id: str) -> int:
     """Empty what was rescued of events of others, where it names one of *visitors*; return of how many."""
     nothing = {"_rescued": F.lit(None).cast("string")}
-    return _change(lake, EVENTS.name, visitors.is_rescued(), {RUN: run_id, ERASED: "rescued"}, set_to=nothing)
+    return change(lake, EVENTS.name, visitors.is_rescued(), {RUN: run_id, ERASED: "rescued"}, set_to=nothing)
 
 
 def erase_events(lake: Lake, visitors: Visitors, *, run_id: str) -> int:
     """Delete the events of *visitors*; return how many."""
-    return _change(lake, EVENTS.name, visitors.is_of_row(), {RUN: run_id, ERASED: "events"})
+    return change(lake, EVENTS.name, visitors.is_of_row(), {RUN: run_id, ERASED: "events"})
+
+
+def erase_rows(lake: Lake, table: str, visitors: Visitors, *, run_id: str) -> int:
+    """Delete the rows of *visitors* in a derived *table*, of which no event is left; return how many."""
+    return change(lake, table, visitors.is_of_row(), {RUN: run_id})
 
 
 def erase_listed(lake: Lake, gone: Listed, *, run_id: str) -> int:
     """Delete the events of those who are on the list, by their hashes; return how many."""
-    return _change(lake, EVENTS.name, is_listed(gone, F.col), {RUN: run_id, ERASED: "events"})
+    return change(lake, EVENTS.name, is_listed(gone, F.col), {RUN: run_id, ERASED: "events"})
 
 
 def erased_events(lake: Lake) -> dict[str, int]:
-    """How many events were deleted, by the run that did it: as it has noted, or else as its commit says."""
+    """How many events were deleted, for whomever or for their age, by run: as it has noted, or else as commits say."""
     # A run that has died after its commit has noted nothing; Delta's log knows of it for a month.
     by_run = Counter[str]()
     for commit in history(lake, EVENTS.name, None):
-        if said(commit).get(ERASED) == "events":
+        if said(commit).get(ERASED) in _OF_EVENTS:
             by_run[said(commit)[RUN]] += int(commit["operationMetrics"]["numDeletedRows"])
     return {**by_run, **noted_erasures(lake)}
 
@@ -98,7 +104,7 @@ def erased_events(lake: Lake) -> dict[str, int]:
 def noted_erasures(lake: Lake) -> dict[str, int]:
     """How many events were deleted, by the run that has noted it."""
     deleted = F.coalesce(F.col("rows_touched")[EVENTS.name], F.lit(0)).alias("deleted")
-    rows = lake.read(RUNS.name).where(F.col("job") == JOB).select("run_id", deleted).collect()
+    rows = lake.read(RUNS.name).where(F.col("job").isin(JOB, "maintain")).select("run_id", deleted).collect()
     return {row["run_id"]: row["deleted"] for row in rows}
 
 
@@ -107,7 +113,7 @@ def _holds(text: Column, ids: set[str] | tuple[str, ...]) -> Column:
     return F.coalesce(found, F.lit(False))
 
 
-def _change(
+def change(
     lake: Lake, table: str, are_meant: Column, says: Mapping[str, object], *, set_to: Mapping[str, Column] | None = None
 ) -> int:
     """Delete the rows that *are_meant*, or set columns of theirs; return how many they were."""

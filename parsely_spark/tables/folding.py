@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.sql import functions as F
@@ -21,8 +22,9 @@ from parsely_spark.tables.commits import (
     version_of,
 )
 from parsely_spark.tables.merge import merge_fold
-from parsely_spark.tables.news import News, rows_at
+from parsely_spark.tables.news import EXPIRED, News, rows_at
 from parsely_spark.tables.refolding import fold_erasure, note_progress
+from parsely_spark.tables.retention import whole_of
 from parsely_spark.tables.runs import ADD, WHAT, changed_runs
 from parsely_spark.transforms.fold import combine, finish, is_piece, summarize
 from parsely_spark.transforms.sessionize import MAKES_ROW
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.retention import Whole
     from parsely_spark.transforms.fold import Fold
 
 # In a commit: the version of events up to which a derived table holds everything, and which table that is.
@@ -111,12 +114,15 @@ def _fold_once(lake: Lake, fold: Fold, news: News | None, run_id: str) -> tuple[
     erased = state.news.erased_after(state.folded, state.events) if state.folded else None
     if erased is None:
         return _fold_added(lake, fold, state, followed, run_id), True
-    if erased > state.folded + 1:
-        before = state._replace(events=erased - 1)
+    version, what = erased
+    if version > state.folded + 1:
+        before = state._replace(events=version - 1)
         rows = _fold_added(lake, fold, before, followed, run_id)
         return rows or note_progress(lake, fold, work=before.work, says=before.says(run_id)), False
-    over = state._replace(events=erased)
-    return fold_erasure(lake, fold, erased, work=over.work, says=over.says(run_id)), erased == state.events
+    over = state._replace(events=version)
+    # What was made of events that went for their age stays, for as long as its own table keeps it.
+    step_over = note_progress if what == EXPIRED else partial(fold_erasure, version=version)
+    return step_over(lake, fold, work=over.work, says=over.says(run_id)), version == state.events
 
 
 def _fold_added(lake: Lake, fold: Fold, state: State, followed: DataFrame | None, run_id: str) -> int | None:
@@ -132,7 +138,13 @@ def _fold_added(lake: Lake, fold: Fold, state: State, followed: DataFrame | None
 
 
 def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
-    """Make the table of *fold* again from all events, in one commit; return how many rows it has."""
+    """Make the table of *fold* again from all events, in one commit; return how many rows were written.
+
+    Rows of a time of which events are gone stay as they are. For them, what is new has to be folded first.
+    """
+    whole = whole_of(lake, fold)
+    if whole is not None:
+        return _rebuild_whole(lake, whole, run_id)
 
     def attempt() -> int | None:
         news = News(lake)
@@ -140,6 +152,22 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
         state = State(news, news.version, 0, newest, newest)
         rows = from_nothing(lake, fold, version=state.events)
         return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id))
+
+    return until_nobody_was_quicker(lake, fold.name, attempt)
+
+
+def _rebuild_whole(lake: Lake, whole: Whole, run_id: str) -> int:
+    fold = whole.fold
+    fold_new_events(lake, fold, run_id=run_id)
+
+    def attempt() -> int | None:
+        state = state_of(lake, fold.name)
+        state = state._replace(events=state.folded)  # as far as the rows that stay
+        stored = rows_at(lake, fold.name, state.version)
+        rows = whole.of_made(from_nothing(lake, fold, version=state.folded), stored)
+        where = f"date >= DATE'{whole.since}'" if fold.cell_names else None
+        rows = rows if where else rows.unionByName(stored.where(~whole.of_stored()))
+        return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id), where=where)
 
     return until_nobody_was_quicker(lake, fold.name, attempt)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from parsely_spark.tables.catalog import Lake
 
-# In a commit of `events` that deletes what is stored of a visitor: what of it.
-ERASED = "erased"
+# In a commit of `events` that deletes: what. Of a visitor all, or what was rescued of others; or for its age.
+ERASED, EXPIRED = "erased", "expired"
 _COMMITS = 20  # whose events are counted; what is new is mostly of one
 
 
@@ -28,13 +28,15 @@ class News:
         events_id: which table it is.
         version: its newest version.
         size_bytes: of its files.
+        properties: of the table.
     """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         with looking(lake.spark):
-            detail = lake.detail(EVENTS.name).select("id", "sizeInBytes").collect()[0]
+            detail = lake.detail(EVENTS.name).select("id", "sizeInBytes", "properties").collect()[0]
         self.events_id, self.size_bytes = str(detail["id"]), int(detail["sizeInBytes"])
+        self.properties: dict[str, str] = detail["properties"]
         self._commits = history(lake, EVENTS.name, _COMMITS)
         self.version = int(self._commits[0]["version"])
         self._between: dict[tuple[int, int], DataFrame] = {}
@@ -44,13 +46,13 @@ class News:
         since = [commit for commit in self._commits if commit["version"] > folded]
         return len(since) == self.version - folded and sum(map(inserted_by, since)) <= MOST_FOLDED_EVENTS
 
-    def erased_after(self, folded: int, until: int) -> int | None:
-        """The first version after *folded*, and not after *until*, that has deleted what was stored of a visitor."""
+    def erased_after(self, folded: int, until: int) -> tuple[int, str] | None:
+        """The first version after *folded*, and not after *until*, that has deleted events, and what it says of it."""
         commits = self._commits
         if commits[-1]["version"] > folded + 1:
             commits = history(self._lake, EVENTS.name, self.version - folded)
-        versions = [c["version"] for c in commits if ERASED in said(c) and folded < c["version"] <= until]
-        return min(versions, default=None)
+        erased = [(int(c["version"]), str(said(c)[ERASED])) for c in commits if ERASED in said(c)]
+        return min((one for one in erased if folded < one[0] <= until), default=None)
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.

@@ -17,6 +17,7 @@ from parsely_spark.tables.commits import Work, append_once, changes, merging
 from parsely_spark.tables.conditions import cells_of, same, within
 from parsely_spark.tables.folds.parts import EVENT_CELLS, OF_VISITOR
 from parsely_spark.tables.news import rows_at
+from parsely_spark.tables.retention import whole_of
 from parsely_spark.transforms.fold import combine, finish, summarize
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def _make_again(
     lake: Lake, fold: Fold, gone: DataFrame, version: int, *, work: Work, says: Mapping[str, object]
 ) -> int | None:
     names = fold.grouping_names
-    keys = summarize(gone, fold).select(*names).distinct().persist()
+    keys = summarize(gone, fold).select(*names).distinct()
+    if (whole := whole_of(lake, fold)) is not None:  # what cannot be made again tells nothing of a visitor
+        keys = whole.without_older(keys, lake.read(fold.name))
+    keys = keys.persist()
     events = rows_at(lake, EVENTS.name, version).alias("e")
     if fold.cell_names and set(EVENT_CELLS) <= set(fold.columns):
         events = events.where(within(cells_of(keys, fold.cell_names), fold.cell_names, of="e"))

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import REJECTED_LINES
 from parsely_spark.transforms.forgetting import FORGOTTEN
+from parsely_spark.transforms.retention import NO_LONGER_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 
+_ONLY_COUNTED = (FORGOTTEN, NO_LONGER_KEPT)
+
+
 def rejected_rows(lines: DataFrame, ingested_at: datetime) -> DataFrame:
-    """Those of parsed *lines* that are no events, but for those of visitors who were forgotten."""
+    """Those of parsed *lines* that are no events, but for those that are not to be kept."""
     line = F.col("_line")
-    return lines.where(F.col("_reason") != FORGOTTEN).select(
+    return lines.where(~F.col("_reason").isin(*_ONLY_COUNTED)).select(
         F.when(F.is_valid_utf8(line), line).otherwise(F.base64(line.cast("binary"))).alias("line"),
         F.sha2(line.cast("binary"), 256).alias("line_sha256"),
         F.col("_reason").alias("reason"),

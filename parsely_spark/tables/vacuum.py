@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 _LOOKED_AT = timedelta(days=30)  # of the runs, for the longest
-_TIMES_LONGEST = 2  # the next one may take longer
+TIMES_LONGEST = 2  # the next one may take longer
 _MARGIN = timedelta(hours=1)  # between the clock of this machine and that of the storage
 _LEAST = timedelta(days=7)  # below it, Delta wants to be told that somebody has thought about it
 _LISTING_TASKS = 64
@@ -62,9 +62,9 @@ def kept_for(lake: Lake, wanted: timedelta, *, now: datetime) -> Kept:
     Raises:
         LakeError: if a derived table does not tell how far it is.
     """
-    longest = _longest_run(lake, now)
+    longest = longest_run(lake, now)
     unfolded_at, behind, lost = _unfolded(lake)
-    needs = [(wanted, ""), (_TIMES_LONGEST * longest, f"the longest run of {_LOOKED_AT.days} days took {longest}")]
+    needs = [(wanted, ""), (TIMES_LONGEST * longest, f"the longest run of {_LOOKED_AT.days} days took {longest}")]
     if unfolded_at is not None:
         since = f"{unfolded_at:%Y-%m-%d %H:%M}"
         needs.append((now - unfolded_at + _MARGIN, f"{', '.join(behind)} lack events of {since} and later"))
@@ -98,7 +98,8 @@ def vacuum(lake: Lake, table: str, *, hours: int) -> int | None:
     return int(told[1]) if told else None
 
 
-def _longest_run(lake: Lake, now: datetime) -> timedelta:
+def longest_run(lake: Lake, now: datetime) -> timedelta:
+    """How long the longest run of the last 30 days took."""
     took_ms = F.unix_millis("ended_at") - F.unix_millis("started_at")
     runs = lake.read(RUNS.name).where(F.col("date") >= (now - _LOOKED_AT).date())
     return timedelta(milliseconds=runs.agg(F.max(took_ms)).collect()[0][0] or 0)
