@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
+    from parsely_spark.schema import Field
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
@@ -52,6 +53,7 @@ class Limits:
         retry: whether to take those again that earlier runs left out.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        extra: fields that events have beside those of the schema; the lake knows those that it has.
     """
 
     begin: str | None = None
@@ -62,6 +64,7 @@ class Limits:
     retry: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    extra: tuple[Field, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -175,7 +178,7 @@ class _Run:
         with self._errors(), self.progress.step("lake") as step:
             if not self._has_tables:
                 self.lake.look()
-                create_missing_tables(self.lake, [fold.name for fold in self.folds])
+                create_missing_tables(self.lake, [fold.name for fold in self.folds], self.limits.extra)
                 self._has_tables = True
             is_small = len(listing.files) <= MOST_LISTED_FILES
             with small_work(self.lake.spark, is_small=is_small, stored_bytes=0):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
+    from parsely_spark.schema import Field
     from parsely_spark.sources.kinesis.readers import Reader, Seen
     from parsely_spark.tables.catalog import Lake
 
@@ -56,6 +57,7 @@ class Pace:
         drains: whether to end with what is there by now.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        extra: fields that events have beside those of the schema; the lake knows those that it has.
         is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
 
@@ -65,6 +67,7 @@ class Pace:
     drains: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    extra: tuple[Field, ...] = ()
     is_asked_to_end: Callable[[], bool] = lambda: False
 
 
@@ -117,8 +120,8 @@ def run_stream(lake: Lake, reader: Reader, progress: Progress, pace: Pace) -> St
     """
     require_driver(lake.spark, "stream")
     run = _Run(lake, reader, progress, pace)
+    run.create_tables()  # where that fails there is no lake, or none that this release may write to
     try:
-        run.create_tables()
         with progress.live("stream", run.said):
             run.follow()
     except ParselySparkError as error:
@@ -149,7 +152,7 @@ class _Run:
         """Create what is missing, before anything is read."""
         with storage_errors(LakeError, self.lake.place), self.progress.step("lake"):
             self.lake.look()
-            create_missing_tables(self.lake, [fold.name for fold in self.folds])
+            create_missing_tables(self.lake, [fold.name for fold in self.folds], self.pace.extra)
             self._news = News(self.lake)
 
     def follow(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
 from parsely_spark.small_work import MOST_FOLDED_EVENTS, looking
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import changes, history, inserted_by, said
+from parsely_spark.tables.commits import changes, history, inserted_by, said, version_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # In a commit of `events` that deletes what is stored of a visitor: what of it.
 ERASED = "erased"
+# In one that moves what was rescued into columns that have been added: which. No fold reads those.
+MOVED = "moved"
 _COMMITS = 20  # whose events are counted; what is new is mostly of one
 
 
@@ -46,11 +49,17 @@ class News:
 
     def erased_after(self, folded: int, until: int) -> int | None:
         """The first version after *folded*, and not after *until*, that has deleted what was stored of a visitor."""
+        return min(self._versions_that_say(ERASED, folded, until), default=None)
+
+    def _versions_that_say(self, word: str, folded: int, until: int) -> list[int]:
+        """The versions after *folded*, and not after *until*, whose commits say *word*."""
+        if self._commits[-1]["version"] > folded + 1:
+            # Others may have committed since, and the newest are counted.
+            newest = version_of(self._lake, EVENTS.name)
+            commits = history(self._lake, EVENTS.name, newest - folded)
+            self._commits = [commit for commit in commits if commit["version"] <= self.version]
         commits = self._commits
-        if commits[-1]["version"] > folded + 1:
-            commits = history(self._lake, EVENTS.name, self.version - folded)
-        versions = [c["version"] for c in commits if ERASED in said(c) and folded < c["version"] <= until]
-        return min(versions, default=None)
+        return [c["version"] for c in commits if word in said(c) and folded < c["version"] <= until]
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.
@@ -67,6 +76,8 @@ class News:
         name = self._lake.name_of(EVENTS.name)
         try:
             new = changes(self._lake, EVENTS.name, folded + 1, until)
+            if moved := self._versions_that_say(MOVED, folded, until):
+                new = new.where(~F.col("_commit_version").isin(*moved))
             is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
         except AnalysisException as error:
             raise LakeError(
