@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         GenerateSettings,
         LakeSettings,
         MaintainSettings,
+        MigrateSettings,
         RebuildSettings,
         RegisterSettings,
         ReportSettings,
@@ -68,6 +69,7 @@ def batch(settings: BatchSettings) -> None:
         retry=settings.retry,
         tables=settings.names,
         depths=settings,
+        extra=settings.extra_fields,
     )
     summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
     if settings.json:
@@ -96,6 +98,7 @@ def stream(settings: StreamSettings) -> None:
         drains=settings.available_now,
         tables=settings.names,
         depths=settings,
+        extra=settings.extra_fields,
     )
     reader = reader_of(settings.reader, settings)
     with _asked_by_schedulers() as is_asked:
@@ -218,6 +221,19 @@ def _check_kept(settings: MaintainSettings) -> None:
                 f"--keep-days {table}: no table of that name has a date{did_you_mean(table, dated)}; give one of "
                 f"{', '.join(dated)}."
             )
+
+
+def migrate(settings: MigrateSettings) -> None:
+    """Add to an older lake what this release has more, and extra fields."""
+    find_spark()
+    from parsely_spark.pipelines.migrate import Aim, run_migrate
+    from parsely_spark.session import running_tasks
+
+    _check_tables(settings)
+    spark = _open_session("migrate", settings)
+    aim = Aim(tables=settings.names, depths=settings, extra=settings.extra_fields, is_trial=settings.dry_run)
+    done = run_migrate(_lake(spark, settings), Progress(lambda: running_tasks(spark)), aim)
+    print(json.dumps(dataclasses.asdict(done)) if settings.json else done)
 
 
 def forget(settings: ForgetSettings) -> None:
@@ -366,6 +382,7 @@ RUN: dict[str, Callable[[Any], None]] = {
     "verify": verify,
     "status": status,
     "maintain": maintain,
+    "migrate": migrate,
     "forget": forget,
     "register": register,
     "report": report,

@@ -32,11 +32,13 @@ STREAM_POINTS = (
 )
 # Likewise, of `forget`.
 FORGET_POINTS = ("remembered", "erased lines", "erased events", "folded sessions", "purged")
+# Likewise, of `migrate`.
+MIGRATE_POINTS = ("added columns", "moved values", "migrated events")
 
 
 def may_crash(point: str) -> None:
     """End this process by SIGKILL, as a machine that fails would, if the environment names this *point*."""
-    assert point in POINTS + STREAM_POINTS + FORGET_POINTS, point
+    assert point in POINTS + STREAM_POINTS + FORGET_POINTS + MIGRATE_POINTS, point
     if os.environ.get(VARIABLE) == point:
         die()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -21,21 +21,22 @@ from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
 from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.erasure import erase_listed
-from parsely_spark.tables.forgotten import listed
+from parsely_spark.tables.known import Known, known_to
 from parsely_spark.tables.ledger import record_files
 from parsely_spark.tables.rejects import rejected_rows, too_long_rows
+from parsely_spark.tables.rescued import Rescued
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
-from parsely_spark.transforms.forgetting import Listed, set_aside
+from parsely_spark.transforms.forgetting import set_aside
 from parsely_spark.transforms.parse import is_event, parse, parse_again
 from parsely_spark.transforms.retention import set_old_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
 
     from pyspark.sql import DataFrame
 
+    from parsely_spark.schema import Field
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.tables.write import Insertion
@@ -72,9 +73,7 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(
-    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int, oldest: date | None
-) -> Ingested:
+def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: after a run that dies in between, the next one finds the events of the slice there.
@@ -85,7 +84,6 @@ def ingest_slice(
         run_id: names the run in the commits.
         number: of the slice in the run.
         file_hours: of how many different hours the events of one file may be.
-        oldest: the first day whose events are kept; None where all are.
 
     Raises:
         BrokenFileError: if the events of a file are of more.
@@ -93,8 +91,7 @@ def ingest_slice(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         lines = read_lines(lake.spark, files)
-        unwanted = _Unwanted(listed(lake), oldest)
-        read = _read(lines, ingested_at, unwanted, spread=_tasks_per_cell(files), until_done=until_done)
+        read = _read(lines, ingested_at, known_to(lake), spread=_tasks_per_cell(files), until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
@@ -115,13 +112,7 @@ def ingest_slice(
 
 
 def ingest_records(
-    lake: Lake,
-    lines: DataFrame,
-    *,
-    run_id: str,
-    batch: int,
-    oldest: date | None,
-    look: Callable[[DataFrame], _Seen],
+    lake: Lake, lines: DataFrame, *, run_id: str, batch: int, look: Callable[[DataFrame], _Seen]
 ) -> tuple[Ingested, _Seen]:
     """Insert what is new of the records of a stream, which are asked for once and parsed as they come.
 
@@ -131,7 +122,6 @@ def ingest_records(
             a row without bytes is no line.
         run_id: names the run in the commits.
         batch: its number in the run.
-        oldest: as of `ingest_slice`.
         look: is asked of the other columns of *lines*, when all has been read.
 
     Returns:
@@ -143,8 +133,7 @@ def ingest_records(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         with errors_of_reading():
-            unwanted = _Unwanted(listed(lake), oldest)
-            read = _read(lines, ingested_at, unwanted, spread=1, until_done=until_done)
+            read = _read(lines, ingested_at, known_to(lake), spread=1, until_done=until_done)
             seen = look(read.all_lines)
         may_crash("parsed")
         counts = [of for part in read.counts for of in part.values()]
@@ -161,23 +150,19 @@ def _keep(
     """Insert the events of *read*, and its lines that are none; return how many events were new, by source."""
     inserted = Counter[str]()
     for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
-        inserted += _insert(lake, part, counts, {**says, "part": which})
+        inserted += _insert(lake, part, counts, read.known.extra, {**says, "part": which})
     may_crash("inserted events")
-    # Whoever was forgotten since the lines were read has come in with them.
-    if (gone := listed(lake)) != read.unwanted.gone and gone is not None:
-        erase_listed(lake, gone, run_id=str(says[RUN]))
+    # Whoever was forgotten since the lines were read has come in with them, and fields that were added are rescued.
+    now = known_to(lake)
+    if now.gone != read.known.gone and now.gone is not None:
+        erase_listed(lake, now.gone, run_id=str(says[RUN]))
+    if now.extra != read.known.extra:
+        Rescued(lake, now.extra).move(run_id=str(says[RUN]))
     rejected = [rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
     for rows in (*rejected, *more_rejected):
         insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
     may_crash("inserted rejected lines")
     return inserted
-
-
-class _Unwanted(NamedTuple):
-    """Of whom and of when events are not kept: who was forgotten by then, and the first day that is kept."""
-
-    gone: Listed | None
-    oldest: date | None
 
 
 @dataclass(frozen=True)
@@ -188,7 +173,7 @@ class _Read:
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
-    unwanted: _Unwanted
+    known: Known  # by then
 
     @property
     def rejecting_parts(self) -> list[DataFrame]:
@@ -208,21 +193,22 @@ class _Read:
         return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(read: DataFrame, ingested_at: datetime, unwanted: _Unwanted, *, spread: int, until_done: ExitStack) -> _Read:
+def _read(read: DataFrame, ingested_at: datetime, known: Known, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
-        wanted = set_old_aside(set_aside(parsed, unwanted.gone), unwanted.oldest)
+        wanted = set_old_aside(set_aside(parsed, known.gone), known.oldest)
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
         return until_done.enter_context(kept(number_copies(wanted, spread=spread)))
 
-    lines = keep(parse(read, ingested_at=ingested_at))
+    lines = keep(parse(read, ingested_at=ingested_at, extra=known.extra))
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read(lines, [lines], [counts], sizes, unwanted)
+        return _Read(lines, [lines], [counts], sizes, known)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
-    parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(lines, parts, [_count(part) for part in parts], sizes, unwanted)
+    again = keep(parse_again(refused, ingested_at=ingested_at, extra=known.extra))
+    parts = [lines.where(~is_refused), again]
+    return _Read(lines, parts, [_count(part) for part in parts], sizes, known)
 
 
 def _count(lines: DataFrame) -> _Counts:
@@ -257,11 +243,13 @@ def _check_hours(parts: Sequence[_Counts], most: int) -> None:
             raise error
 
 
-def _insert(lake: Lake, lines: DataFrame, counts: _Counts, says: Mapping[str, object]) -> Counter[str]:
+def _insert(
+    lake: Lake, lines: DataFrame, counts: _Counts, extra: Sequence[Field], says: Mapping[str, object]
+) -> Counter[str]:
     """Insert the events of *lines* that are new; return how many those were, by path of the object."""
     events = lines.where(is_event()).where("_copy = 1")
     are_few = sum(count["kept"] for count in counts.values()) <= MOST_MERGED_AT_ONCE
-    inserted = insert_events(lake, events, are_few=are_few, says=says)
+    inserted = insert_events(lake, events, extra=extra, are_few=are_few, says=says)
     by_file = _inserted_by_file(lake, events, counts, inserted)
     if sum(by_file.values()) != inserted.rows:
         raise LakeError(

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 TYPES = ("string", "long", "double", "boolean", "array<string>", "json")
 
+# What the table `events` has beside the fields, computed from them: name, type as Spark's DDL has it, meaning.
+COMPUTED = (
+    ("event_at", "timestamp", "ts_action where it agrees with the server's clock, else server time; UTC"),
+    ("session_key", "string", "The tracker session it belongs to, as in sessions; null without one"),
+    ("is_bot", "boolean", "Whether the user agent is a bot's"),
+    ("_rescued", "string", "JSON of values that the schema has no field or no type for"),
+    ("date", "date", "UTC date of event_at"),
+    ("hour", "int", "UTC hour of event_at, 0-23"),
+)
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -32,7 +43,7 @@ class Field:
     name: str
     group: str  # the fields that belong together, such as "ip" or "session"
     type: str  # one of TYPES; "json" is a JSON object kept as JSON text
-    since: str  # first version of the record layout that has the field
+    since: str  # first version of the record layout that has the field; empty for one that a user has named
     unit: str  # empty where there is none
     gate: str  # the field without which (false, empty or null) this one is null; empty where there is none
     required: bool  # by Parse.ly's schema; a line can break that promise, so the column is nullable all the same
@@ -43,7 +54,8 @@ class Field:
         """The column comment: the meaning, then unit, gate and first version where they say something."""
         unit = f" Unit: {self.unit}." if self.unit else ""
         gate = f" Null without {self.gate}." if self.gate else ""
-        return f"{self.meaning}{unit}{gate} Since {self.since}."
+        since = f" Since {self.since}." if self.since else ""
+        return f"{self.meaning}{unit}{gate}{since}"
 
     @property
     def spark_type(self) -> T.DataType:
@@ -100,7 +112,7 @@ def _field(row: Mapping[str, str], *, line: int) -> Field:
             f"Line {line} of the event fields does not have {len(COLUMNS)} values; quote those with a comma."
         )
     name = row["name"]
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"Event field {name!r} (line {line}) needs a name of small letters, digits and _.")
     if row["type"] not in TYPES:
         raise ValueError(f"Event field {name!r} has an unknown type, {row['type']!r}; wanted one of {TYPES}.")
@@ -147,10 +159,10 @@ def event_field(name: str) -> Field:
         raise KeyError(f"An event has no field {name!r}; the fields are listed in docs/events.md.") from None
 
 
-def event_struct() -> T.StructType:
+def event_struct(fields: Iterable[Field] = EVENT_FIELDS) -> T.StructType:
     """Build the Spark schema of an event: every field, nullable, with its comment in the metadata."""
     from pyspark.sql import types as T  # late for the same reason as in Field.spark_type
 
     return T.StructType(
-        [T.StructField(f.name, f.spark_type, nullable=True, metadata={"comment": f.comment}) for f in EVENT_FIELDS]
+        [T.StructField(f.name, f.spark_type, nullable=True, metadata={"comment": f.comment}) for f in fields]
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.declaration import Settings, between, borrowed, check_share, declared, setting
 from parsely_spark.errors import SettingsError
+from parsely_spark.extra_fields import ExtraFieldSettings
 from parsely_spark.hours import check_date, check_hour, date_of, folder_of
 from parsely_spark.kinesis_settings import FollowSettings
 from parsely_spark.places import (
@@ -133,7 +134,7 @@ class TablesSettings(LakeSettings, DepthSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(TablesSettings, SummarySettings):
+class BatchSettings(TablesSettings, SummarySettings, ExtraFieldSettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
@@ -203,7 +204,7 @@ class BatchSettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamSettings(TablesSettings, SummarySettings, FollowSettings):
+class StreamSettings(TablesSettings, SummarySettings, ExtraFieldSettings, FollowSettings):
     """What ``stream`` reads and writes."""
 
 
@@ -288,6 +289,13 @@ class MaintainSettings(LakeSettings, SummarySettings):
     def vacuums(self) -> bool:
         """Whether to delete files, likewise."""
         return not self.optimize if self.vacuum is None else self.vacuum
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrateSettings(TablesSettings, SummarySettings, ExtraFieldSettings):
+    """What ``migrate`` adds to a lake."""
+
+    dry_run: bool = setting("show what would be done, and do nothing", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -454,6 +462,7 @@ COMMANDS: dict[str, type[Settings]] = {
     "verify": VerifySettings,
     "status": StatusSettings,
     "maintain": MaintainSettings,
+    "migrate": MigrateSettings,
     "forget": ForgetSettings,
     "register": RegisterSettings,
     "report": ReportSettings,

@@ -16,6 +16,7 @@ from oracle_tables import as_text, tables
 from pyspark.sql import functions as F
 
 from parsely_spark.columns import NOT_A_BOT, bot_words
+from parsely_spark.extra_fields import extra_field
 from parsely_spark.pipelines.batch import Limits, Summary, run_batch
 from parsely_spark.progress import Progress
 from parsely_spark.schema import EVENT_FIELDS
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 QUIET = Progress(is_terminal=False)
+EXTRA = (extra_field("weather", "string"),)  # made a column
 JUNK = [
     b"",
     b"  \t ",
@@ -64,7 +66,8 @@ def drifted(lines: list[bytes]) -> Iterator[bytes]:
 def rescued(sent: dict[str, Any]) -> dict[str, str] | None:
     """What of an event no column holds, each value as text."""
     lost = {"ip_lat"} & {name for name, value in sent.items() if value == "north"}
-    lost |= sent.keys() - {field.name for field in EVENT_FIELDS} - {"session_key", "event_at", "date", "hour"}
+    columns = {field.name for field in (*EVENT_FIELDS, *EXTRA)} | {"session_key", "event_at", "date", "hour"}
+    lost |= sent.keys() - columns
     texts = {name: sent[name] if isinstance(sent[name], str) else json.dumps(sent[name]) for name in lost}
     return {name: text.replace(" ", "") for name, text in texts.items()} or None
 
@@ -94,7 +97,7 @@ def expected(bucket: Path) -> Ledger:
 def filled(spark: SparkSession, bucket: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Summary]:
     """The lake after one run over the whole bucket."""
     lake = Lake(spark, str(tmp_path_factory.mktemp("filled")))
-    return lake, run_batch(lake, [str(bucket / "events")], QUIET)
+    return lake, run_batch(lake, [str(bucket / "events")], QUIET, Limits(extra=EXTRA))
 
 
 FACTS = ("events", "rejected_lines", *DERIVED)
@@ -106,7 +109,7 @@ def test_every_line_is_accounted_for(filled: tuple[Lake, Summary], expected: Led
     assert summary.lines == expected.lines
     assert (summary.inserted, summary.duplicate) == (len(expected.events), expected.duplicate)
     assert (summary.rejected, summary.blank) == (expected.rejected, expected.blank)
-    assert summary.unknown_fields == ["reader_mood", "weather"]
+    assert summary.unknown_fields == ["reader_mood"]
     assert summary.others == 1
 
 
@@ -225,6 +228,6 @@ def test_hours_in_any_order_give_the_tables_of_one_run(
             target = source / "events" / hour.relative_to(bucket / "events")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(hour)
-        run_batch(parts, [str(source)], QUIET, Limits(tables=some_tables))
+        run_batch(parts, [str(source)], QUIET, Limits(tables=some_tables, extra=EXTRA))
     for table in ("events", *some_tables):
         assert rows_of(parts, table) == rows_of(whole, table), table

@@ -30,11 +30,11 @@ LAKE = "--lake lake"
 # What is typed, in a folder as `place` below makes it, and what is said of it after the program's name.
 WRONG = {
     "bacth": "'bacth' is no command (did you mean batch?); give one of batch, stream, rebuild, verify, status, "
-    "maintain, forget, register, report, generate, demo, doctor.",
-    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, maintain, forget, register, "
-    "report, generate, demo, doctor.",
+    "maintain, migrate, forget, register, report, generate, demo, doctor.",
+    "xyz": "'xyz' is no command; give one of batch, stream, rebuild, verify, status, maintain, migrate, "
+    "forget, register, report, generate, demo, doctor.",
     "--json batch": "--json stands where the command is wanted; give one of batch, stream, rebuild, verify, status, "
-    "maintain, forget, register, report, generate, demo, doctor before all flags.",
+    "maintain, migrate, forget, register, report, generate, demo, doctor before all flags.",
     "batch --sorce raw": "--sorce is no flag (did you mean --source?); see `parsely-spark batch --help`.",
     "batch --confg=f": "--confg is no flag (did you mean --config?); see `parsely-spark batch --help`.",
     "batch --sour raw": "--sour is no flag (did you mean --source?); see `parsely-spark batch --help`.",

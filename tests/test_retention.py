@@ -23,7 +23,7 @@ from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
 from parsely_spark.tables.commits import version_of
-from parsely_spark.tables.retention import announced, expire, properties_of
+from parsely_spark.tables.retention import announced, expire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def kept(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple
     done = [run_maintain(lake, QUIET, care) for _ in range(2)]
     assert [of.expired for of in done] == [{"events": 0}] * 2
     assert lake.read("events").count() == before
-    (said,) = announced(properties_of(lake, "events"))
+    (said,) = announced(lake.properties_of("events"))
     assert said.day == BORDER.date()
     return lake, folder
 

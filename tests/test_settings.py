@@ -584,5 +584,59 @@ def test_the_example_file_gives_the_bucket_of_parsely_keys_of_its_own(here: Path
     assert keys[f"{of_bucket}.secret.key"] == KEYS["PARSELY_SECRET_ACCESS_KEY"]
 
 
+# Extra fields
+
+
+@pytest.mark.parametrize("command", ["batch", "stream", "migrate"])
+def test_extra_fields_are_fields_as_the_schema_has_them(here: Path, command: str):
+    file = 'lake = "s3a://b/lake"\nextra_field = ["mood:string", "score:bigint", "mood:string", "own:array<string>"]'
+    more = {"batch": {"source": [SOURCE]}, "stream": {"stream": "s", "checkpoint": "s3a://b/c"}}.get(command, {})
+    fields = loaded(command, file, **more).extra_fields
+    assert [(field.name, field.type) for field in fields] == [
+        ("mood", "string"),
+        ("score", "long"),
+        ("own", "array<string>"),
+    ]
+    assert (
+        loaded(command, None, {"PARSELY_SPARK_EXTRA_FIELD": "a:double"}, lake="s3a://b", **more).extra_fields[0].name
+        == "a"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "mood",
+            "'mood' is no field and type; write NAME:TYPE, TYPE one of string, bigint, double, boolean, array<stri",
+        ),
+        (":string", "':string' is no field and type; "),
+        ("mood:int", "'mood:int' is no field and type; "),
+        ("mood:json", "'mood:json' is no field and type; "),
+        ("a:b:string", "'a:b:string' is no field and type; "),
+        ("url:string", "'url:string': events has a column url already; leave this one out."),
+        ("event_at:bigint", "'event_at:bigint': events has a column event_at already; leave this one out."),
+        ("_rescued:string", "'_rescued:string': events has a column _rescued already; leave this one out."),
+        ("_mood:string", "'_mood:string': '_mood' is no name of a field; write small letters, digits and _, a letter "),
+        ("Mood:string", "'Mood:string': 'Mood' is no name of a field; "),
+        ("my mood:string", "'my mood:string': 'my mood' is no name of a field; "),
+        ("mood`:string", "'mood`:string': 'mood`' is no name of a field; "),
+        (
+            "source:string",
+            "'source:string': source is what this program calls something of its own; leave it out, its ",
+        ),
+        ("parsely_spark_end:string", "'parsely_spark_end:string': parsely_spark_end is what this program calls someth"),
+    ],
+)
+def test_what_can_be_no_extra_field_is_refused(here: Path, text: str, said: str):
+    refused = refusal("migrate", lake="s3a://b/lake", extra_field=[text])
+    assert refused.startswith(f"--extra-field={said}")
+
+
+def test_an_extra_field_of_two_types_is_refused(here: Path):
+    refused = refusal("migrate", lake="s3a://b/lake", extra_field=["mood:string", "mood:double"])
+    assert refused == "extra_field gives mood as string and as double; give one of them."
+
+
 def test_settings_of_a_session_need_nothing():
     assert SparkSettings() == SparkSettings(s3_endpoint_url=None, class_archives=None, verbose=False, spark=())

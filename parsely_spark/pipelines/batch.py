@@ -23,7 +23,6 @@ from parsely_spark.tables.folding import fold_new_events
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.ledger import ingested_versions, record_files, record_run
 from parsely_spark.tables.news import News
-from parsely_spark.tables.retention import oldest_day
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
+    from parsely_spark.schema import Field
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
@@ -53,6 +53,7 @@ class Limits:
         retry: whether to take those again that earlier runs left out.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        extra: fields that events have beside those of the schema; the lake knows those that it has.
     """
 
     begin: str | None = None
@@ -63,6 +64,7 @@ class Limits:
     retry: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    extra: tuple[Field, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -165,9 +167,8 @@ class _Run:
         return storage_errors(LakeError, self.lake.place, sources=self.sources)
 
     @cached_property
-    def _before(self) -> News:
-        """The events as they were before the first slice."""
-        return News(self.lake)
+    def _stored_bytes(self) -> int:
+        return News(self.lake).size_bytes
 
     def _list(self) -> list[RawFile]:
         with self.progress.step("list") as step:
@@ -177,7 +178,7 @@ class _Run:
         with self._errors(), self.progress.step("lake") as step:
             if not self._has_tables:
                 self.lake.look()
-                create_missing_tables(self.lake, [fold.name for fold in self.folds])
+                create_missing_tables(self.lake, [fold.name for fold in self.folds], self.limits.extra)
                 self._has_tables = True
             is_small = len(listing.files) <= MOST_LISTED_FILES
             with small_work(self.lake.spark, is_small=is_small, stored_bytes=0):
@@ -200,7 +201,7 @@ class _Run:
                 with (
                     self._errors(),
                     self.progress.step(step_name) as step,
-                    small_work(self.lake.spark, is_small=is_small, stored_bytes=self._before.size_bytes),
+                    small_work(self.lake.spark, is_small=is_small, stored_bytes=self._stored_bytes),
                 ):
                     self._slices += 1
                     took = ingest_slice(
@@ -209,7 +210,6 @@ class _Run:
                         run_id=self.summary.run_id,
                         number=self._slices,
                         file_hours=self.limits.file_hours,
-                        oldest=oldest_day(self._before.properties),
                     )
                     self._add(took)
                     step.note(took.note)

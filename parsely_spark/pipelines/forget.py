@@ -105,7 +105,7 @@ class _Run:
         """Do it, in the order in which a run may die between two steps: first of all nothing more comes in."""
         run_id, tables = self.proof.run_id, self.proof.tables
         with self.progress.step("look") as step:
-            for table in [table for table in TABLES if self.lake.has(table)]:
+            for table in [table for table in TABLES if self.lake.checked(table)]:
                 tables[table] = TableProof(found=self._count(table))
             self.proof.sources, self.proof.folders = self._sources(), self._folders()
             step.note(f"{sum(of.found for of in tables.values()):,} rows found")
@@ -144,6 +144,7 @@ class _Run:
 
     def _fold(self) -> None:
         news = News(self.lake)
+        has_lost_days = oldest_day(self.lake.properties_of(EVENTS.name)) is not None
         for fold in folds_of((), self.wish.depths):
             # One that was never filled holds nothing of anybody.
             if fold.name not in self.proof.tables or not state_of(self.lake, fold.name, news).folded:
@@ -151,7 +152,7 @@ class _Run:
             with self.progress.step(fold.name) as step:
                 touched = fold_new_events(self.lake, fold, run_id=self.proof.run_id, news=news)
                 # Of days whose events have gone for their age, there are rows of theirs that no fold finds.
-                if oldest_day(news.properties) is not None and self._names_visitors(fold.name):
+                if has_lost_days and self._names_visitors(fold.name):
                     touched += erase_rows(self.lake, fold.name, self.visitors, run_id=self.proof.run_id)
                 self.proof.tables[fold.name].touched = touched
                 step.note(f"{touched:,} rows touched")

@@ -27,24 +27,22 @@ from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of, with_followed
 from parsely_spark.tables.gaps import GAP
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import News
-from parsely_spark.tables.retention import oldest_day
 from parsely_spark.tables.write import create_missing_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import date
 
     from pyspark.sql import DataFrame
     from pyspark.sql.streaming.query import StreamingQuery
 
     from parsely_spark.progress import Progress
     from parsely_spark.reporting import DepthSettings
+    from parsely_spark.schema import Field
     from parsely_spark.sources.kinesis.readers import Reader, Seen
     from parsely_spark.tables.catalog import Lake
 
 _LOOK_S = 0.5  # how soon an end is noticed
 _COUNTS = ("lines", "inserted", "duplicate", "rejected", "blank")
-_LOOK_EVERY_S = 3600.0  # at which days are kept; what is announced of them is true in a day
 _RECORD_EVERY_S = 60.0  # a row of runs for each batch would be thousands of commits a day
 
 
@@ -59,6 +57,7 @@ class Pace:
         drains: whether to end with what is there by now.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        extra: fields that events have beside those of the schema; the lake knows those that it has.
         is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
 
@@ -68,6 +67,7 @@ class Pace:
     drains: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    extra: tuple[Field, ...] = ()
     is_asked_to_end: Callable[[], bool] = lambda: False
 
 
@@ -120,8 +120,8 @@ def run_stream(lake: Lake, reader: Reader, progress: Progress, pace: Pace) -> St
     """
     require_driver(lake.spark, "stream")
     run = _Run(lake, reader, progress, pace)
+    run.create_tables()  # where that fails there is no lake, or none that this release may write to
     try:
-        run.create_tables()
         with progress.live("stream", run.said):
             run.follow()
     except ParselySparkError as error:
@@ -147,14 +147,13 @@ class _Run:
         self._batch_bytes = 0
         self._has_new = False  # events that are not folded
         self._fold_at = 0.0
-        self._looked_s = 0.0
 
     def create_tables(self) -> None:
         """Create what is missing, before anything is read."""
         with storage_errors(LakeError, self.lake.place), self.progress.step("lake"):
             self.lake.look()
-            create_missing_tables(self.lake, [fold.name for fold in self.folds])
-            self._news, self._looked_s = News(self.lake), time.monotonic()
+            create_missing_tables(self.lake, [fold.name for fold in self.folds], self.pace.extra)
+            self._news = News(self.lake)
 
     def follow(self) -> None:
         """Follow until the end, and fold what came."""
@@ -248,8 +247,7 @@ class _Run:
             work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
             with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
                 lines = lines_of(self.reader.records(rows))
-                run_id, oldest = self.summary.run_id, self._oldest(lake)
-                took, seen = ingest_records(lake, lines, run_id=run_id, batch=number, oldest=oldest, look=seen_in)
+                took, seen = ingest_records(lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in)
             self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
@@ -261,12 +259,6 @@ class _Run:
             raise
         self._add(batch)
         may_crash("ended batch")
-
-    def _oldest(self, lake: Lake) -> date | None:
-        """The first day that is kept, as it was at most an hour ago: where nothing comes, nothing is folded."""
-        if time.monotonic() - self._looked_s > _LOOK_EVERY_S:
-            self._news, self._looked_s = News(lake), time.monotonic()
-        return oldest_day(self._news.properties)
 
     def _add(self, batch: Batch) -> None:
         with self._lock:
@@ -284,7 +276,7 @@ class _Run:
     def _fold(self) -> None:
         self._has_new = False
         with storage_errors(LakeError, self.lake.place):
-            self._news, self._looked_s = News(self.lake), time.monotonic()
+            self._news = News(self.lake)
         for fold in self.folds:
             with storage_errors(LakeError, self.lake.place):
                 touched = fold_new_events(self.lake, fold, run_id=self.summary.run_id, news=self._news)

@@ -16,7 +16,7 @@ from parsely_spark.tables.erasure import erased_events
 from parsely_spark.tables.folding import State, from_nothing, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
 from parsely_spark.tables.news import rows_at
-from parsely_spark.tables.retention import oldest_day, properties_of, whole_of
+from parsely_spark.tables.retention import oldest_day, whole_of
 from parsely_spark.transforms.dedupe import EVENT_KEY
 from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum
@@ -114,7 +114,7 @@ def _noted(lake: Lake) -> int:
         of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
         noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
     inserted: int = sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
-    may_lack_some = lake.has(FORGOTTEN.name) or oldest_day(properties_of(lake, EVENTS.name)) is not None
+    may_lack_some = lake.has(FORGOTTEN.name) or oldest_day(lake.properties_of(EVENTS.name)) is not None
     return inserted - (sum(erased_events(lake).values()) if may_lack_some else 0)
 
 

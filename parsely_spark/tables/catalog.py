@@ -10,10 +10,11 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import types as T
 
 from parsely_spark.errors import LakeError
-from parsely_spark.schema import EVENT_FIELDS
+from parsely_spark.schema import COMPUTED, EVENT_FIELDS
 from parsely_spark.storage_errors import look_at
 from parsely_spark.tables.folds import FOLDS
-from parsely_spark.tables.spec import VISITOR, TableColumn, TableSpec, of_fold
+from parsely_spark.tables.formats import check_columns, check_format, is_older
+from parsely_spark.tables.spec import VISITOR, TableColumn, TableSpec, of_fold, properties_in_words
 from parsely_spark.transforms.parse import REASONS
 
 if TYPE_CHECKING:
@@ -25,16 +26,7 @@ EVENTS = TableSpec(
     grain="one row per event (event_id within apikey)",
     columns=(
         *(TableColumn(f.name, f.spark_type.simpleString(), f.comment) for f in EVENT_FIELDS),
-        TableColumn(
-            "event_at",
-            "timestamp",
-            "ts_action where it agrees with the server's clock, else server time; UTC",
-        ),
-        TableColumn("session_key", "string", "The tracker session it belongs to, as in sessions; null without one"),
-        TableColumn("is_bot", "boolean", "Whether the user agent is a bot's"),
-        TableColumn("_rescued", "string", "JSON of values that the schema has no field or no type for"),
-        TableColumn("date", "date", "UTC date of event_at"),
-        TableColumn("hour", "int", "UTC hour of event_at, 0-23"),
+        *(TableColumn(*computed) for computed in COMPUTED),
     ),
     partition_by=("date", "hour"),
     prune_by=("event_at", VISITOR, "apikey"),
@@ -226,13 +218,13 @@ class Lake:
         if not self.is_catalog:
             look_at(self.spark, self.place)
 
-    def require(self, table: str) -> None:
-        """Be sure that *table* is there, before anything is made of it.
+    def require(self, table: str, *, as_declared: bool = True) -> None:
+        """Be sure that *table* is there and, unless not *as_declared*, is one that this release can read and write.
 
         Raises:
             LakeError: if it is not.
         """
-        if not self.has(table):
+        if not (self.checked(table) if as_declared else self.has(table)):
             raise LakeError(
                 f"{self.place}: it has no table {table}; give the folder or the catalog schema that `parsely-spark "
                 "batch` has filled, without --tables if this is one that it left out."
@@ -240,19 +232,51 @@ class Lake:
 
     def has(self, table: str) -> bool:
         """Whether *table* is there."""
+        return self.schema_of(table) is not None
+
+    def schema_of(self, table: str) -> T.StructType | None:
+        """The columns of *table*; None where it is not there."""
         try:
-            self.read(table).schema  # noqa: B018  # it is looked up for that
+            return self.read(table).schema
         except AnalysisException as error:
             if error.getCondition() not in _NO_TABLE:
                 raise
-            return False
-        return True
+            return None
 
-    def create_missing(self, table: str) -> None:
-        """Create *table* as declared unless it is there."""
+    def properties_of(self, table: str) -> dict[str, str]:
+        """The properties of *table*, none where it is not there.
+
+        Where the name or the value looks like a secret or a URL, Spark hides the value.
+        """
+        try:
+            rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.name_of(table)}").collect()
+        except AnalysisException as error:
+            if error.getCondition() not in _NO_TABLE:
+                raise
+            return {}
+        return {row["key"]: row["value"] for row in rows}
+
+    def checked(self, table: str) -> bool:
+        """Whether *table* is there, and as one that this release can read and write.
+
+        Raises:
+            LakeError: if it is there and of a newer format than this release knows, or lacks a column.
+        """
+        # Spark tells properties in a fraction of the time that it takes for columns.
+        properties = self.properties_of(table)
+        check_format(self.name_of(table), properties)
+        if not is_older(properties):
+            return True
+        schema = self.schema_of(table)
+        if schema is not None:
+            check_columns(self.name_of(table), ALL_TABLES[table], schema.names)
+        return schema is not None
+
+    def create_missing(self, table: str, spec: TableSpec | None = None) -> None:
+        """Create *table* as declared, or as *spec*, unless it is there."""
         if self.has(table):
             return
-        spec = ALL_TABLES[table]
+        spec = spec or ALL_TABLES[table]
         self.spark.sql(spec.creation(self.name_of(table)))
         # To SQL a table exists as soon as the folder of its log does, and it says nothing.
         if not self.is_catalog and not self.has(table):
@@ -267,3 +291,6 @@ class Lake:
         nothing = self.spark.createDataFrame([], T.StructType(columns))
         writer = nothing.write.format("delta").mode("append").options(**spec.all_properties)
         writer.partitionBy(*spec.partition_by).save(f"{self.place.rstrip('/')}/{spec.name}")
+        # Of a writer's options Delta takes its own properties alone.
+        properties = properties_in_words(spec.all_properties)
+        self.spark.sql(f"ALTER TABLE {self.name_of(spec.name)} SET TBLPROPERTIES ({properties})")

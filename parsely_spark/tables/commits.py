@@ -127,20 +127,35 @@ def changes(lake: Lake, table: str, first: int, last: int) -> DataFrame:
 
 
 def append(lake: Lake, table: str, rows: DataFrame, *, says: Mapping[str, object]) -> None:
-    """Append *rows*, which cannot get in the way of another writer."""
-    writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
-    with turn_to_write(lake, table):
+    """Append *rows*, which can only get in the way of one who adds a column."""
+
+    def attempt() -> int:
+        writer = rows.write.format("delta").mode("append").option("userMetadata", json.dumps(dict(says)))
         writer.saveAsTable(lake.name_of(table))
+        return 0
+
+    until_nobody_was_quicker(lake, table, attempt)
 
 
 def overwrite(
-    lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object], where: str | None = None
+    lake: Lake,
+    table: str,
+    rows: DataFrame,
+    *,
+    work: Work,
+    says: Mapping[str, object],
+    where: str | None = None,
+    adds_columns: bool = False,
 ) -> int | None:
     """Put *rows* in the place of all that is in *table*, or of what is there *where*, a condition in SQL, holds.
 
-    Other arguments and result are as of `append_once`.
+    Where it *adds_columns*, the table gets those of *rows* that it lacks; else that is an error. Other arguments and
+    result are as of `append_once`.
     """
-    return _write_once(lake, table, rows, "overwrite", work, says, where)
+    options = {} if where is None else {"replaceWhere": where}
+    if adds_columns:
+        options["mergeSchema"] = "true"
+    return _write_once(lake, table, rows, "overwrite", work, says, options)
 
 
 def append_once(lake: Lake, table: str, rows: DataFrame, *, work: Work, says: Mapping[str, object]) -> int | None:
@@ -166,13 +181,11 @@ def _write_once(
     mode: str,
     work: Work,
     says: Mapping[str, object],
-    where: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> int | None:
     # Whatever the session's setting: what is put in the place of a table is all of it, not some partitions.
     writer = rows.write.format("delta").mode(mode).option("partitionOverwriteMode", "static")
-    writer = writer.option("userMetadata", json.dumps(dict(says)))
-    if where is not None:
-        writer = writer.option("replaceWhere", where)
+    writer = writer.option("userMetadata", json.dumps(dict(says))).options(**(options or {}))
     writer.option("txnAppId", work.app).option("txnVersion", work.number).saveAsTable(lake.name_of(table))
     commit = made_commit(lake, table, says)
     # Of no rows for no cells it counts nothing.

@@ -137,10 +137,16 @@ def _fold_added(lake: Lake, fold: Fold, state: State, followed: DataFrame | None
         return _merge(lake, fold, partials, followed, work=state.work, says=state.says(run_id))
 
 
-def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
+def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str, adds_columns: bool = False) -> int:
     """Make the table of *fold* again from all events, in one commit; return how many rows were written.
 
     Rows of a time of which events are gone stay as they are. For them, what is new has to be folded first.
+
+    Args:
+        lake: where the tables are.
+        fold: the declaration of the table.
+        run_id: names the run in the commit.
+        adds_columns: whether the commit also adds the columns that the table lacks; where rows stay, they are there.
     """
     whole = whole_of(lake, fold)
     if whole is not None:
@@ -151,7 +157,10 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str) -> int:
         newest = version_of(lake, fold.name)
         state = State(news, news.version, 0, newest, newest)
         rows = from_nothing(lake, fold, version=state.events)
-        return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id))
+        if adds_columns:
+            rows = rows.select(*[F.col(c.name).alias(c.name, metadata={"comment": c.meaning}) for c in fold.columns])
+        work, says = state.work, state.says(run_id)
+        return overwrite(lake, fold.name, rows, work=work, says=says, adds_columns=adds_columns)
 
     return until_nobody_was_quicker(lake, fold.name, attempt)
 

@@ -11,7 +11,7 @@ Spark's own. There,
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pyspark.sql import functions as F
@@ -27,7 +27,6 @@ from parsely_spark.transforms.sessionize import MAKES_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from typing import Any
 
     from pyspark.sql import Column, DataFrame
 
@@ -58,6 +57,8 @@ def insert_new(
             them, gathered by partition.
     """
     is_settable = is_driver(lake.spark)
+    # By name: another run may add a column to the table at this moment, which "all" would then miss here.
+    given: dict[str, Any] = {f"`{name}`": F.col(f"s.`{name}`") for name in rows.columns}
     target = "t" if is_settable else lake.qualifier_of(table)
     condition = same(key, of=target)
     if cells is not None:
@@ -65,11 +66,11 @@ def insert_new(
     if is_settable:
         merge = lake.delta(table).alias("t").merge(rows.alias("s"), condition)
         with merging(lake, says=says, as_they_lie=as_they_lie):
-            counts = merge.whenNotMatchedInsertAll().execute().collect()
+            counts = merge.whenNotMatchedInsert(values=given).execute().collect()
         return int(counts[0]["num_inserted_rows"]) if counts else 0
     is_row = as_condition(says, F.col(f"s.{key[-1]}"))
     with _by_name(rows) as source:
-        source.alias("s").mergeInto(lake.name_of(table), condition).whenNotMatched(is_row).insertAll().merge()
+        source.alias("s").mergeInto(lake.name_of(table), condition).whenNotMatched(is_row).insert(given).merge()
     commit = made_commit(lake, table, says)
     return inserted_by(commit) if commit is not None else 0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
 
 from parsely_spark.errors import LakeError
 from parsely_spark.small_work import MOST_FOLDED_EVENTS, looking
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import changes, history, inserted_by, said
+from parsely_spark.tables.commits import changes, history, inserted_by, said, version_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # In a commit of `events` that deletes: what. Of a visitor all, or what was rescued of others; or for its age.
 ERASED, EXPIRED = "erased", "expired"
+# In one that moves what was rescued into columns that have been added: which. No fold reads those.
+MOVED = "moved"
 _COMMITS = 20  # whose events are counted; what is new is mostly of one
 
 
@@ -28,15 +31,13 @@ class News:
         events_id: which table it is.
         version: its newest version.
         size_bytes: of its files.
-        properties: of the table.
     """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         with looking(lake.spark):
-            detail = lake.detail(EVENTS.name).select("id", "sizeInBytes", "properties").collect()[0]
+            detail = lake.detail(EVENTS.name).select("id", "sizeInBytes").collect()[0]
         self.events_id, self.size_bytes = str(detail["id"]), int(detail["sizeInBytes"])
-        self.properties: dict[str, str] = detail["properties"]
         self._commits = history(lake, EVENTS.name, _COMMITS)
         self.version = int(self._commits[0]["version"])
         self._between: dict[tuple[int, int], DataFrame] = {}
@@ -48,11 +49,17 @@ class News:
 
     def erased_after(self, folded: int, until: int) -> tuple[int, str] | None:
         """The first version after *folded*, and not after *until*, that has deleted events, and what it says of it."""
-        commits = self._commits
-        if commits[-1]["version"] > folded + 1:
-            commits = history(self._lake, EVENTS.name, self.version - folded)
-        erased = [(int(c["version"]), str(said(c)[ERASED])) for c in commits if ERASED in said(c)]
-        return min((one for one in erased if folded < one[0] <= until), default=None)
+        return min(self._commits_that_say(ERASED, folded, until), default=None)
+
+    def _commits_that_say(self, word: str, folded: int, until: int) -> list[tuple[int, str]]:
+        """The versions after *folded*, and not after *until*, whose commits say something of *word*, and what."""
+        if self._commits[-1]["version"] > folded + 1:
+            # Others may have committed since, and the newest are counted.
+            newest = version_of(self._lake, EVENTS.name)
+            commits = history(self._lake, EVENTS.name, newest - folded)
+            self._commits = [commit for commit in commits if commit["version"] <= self.version]
+        saying = [(int(c["version"]), said(c)) for c in self._commits]
+        return [(version, str(says[word])) for version, says in saying if word in says and folded < version <= until]
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.
@@ -69,6 +76,8 @@ class News:
         name = self._lake.name_of(EVENTS.name)
         try:
             new = changes(self._lake, EVENTS.name, folded + 1, until)
+            if moved := self._commits_that_say(MOVED, folded, until):
+                new = new.where(~F.col("_commit_version").isin(*[version for version, _ in moved]))
             is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
         except AnalysisException as error:
             raise LakeError(

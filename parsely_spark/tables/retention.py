@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from parsely_spark.columns import ACTION_MAY_TRAIL_SERVER, SESSION_MAY_LEAD_SERVER
-from parsely_spark.small_work import looking
 from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import RUN, until_nobody_was_quicker
 from parsely_spark.tables.conditions import same
@@ -57,12 +56,6 @@ def oldest_day(properties: Mapping[str, str]) -> date | None:
     return max((said.day for said in announced(properties)), default=None)
 
 
-def properties_of(lake: Lake, table: str) -> dict[str, str]:
-    """The properties of *table*."""
-    with looking(lake.spark):
-        return dict(lake.detail(table).select("properties").collect()[0][0])
-
-
 def expire(lake: Lake, table: str, *, oldest: date, now: datetime, after: timedelta, run_id: str) -> tuple[date, int]:
     """Delete the rows of *table* of days before *oldest*, in two runs: one to announce it, and one to do it.
 
@@ -81,14 +74,14 @@ def expire(lake: Lake, table: str, *, oldest: date, now: datetime, after: timede
         The first day that is kept, and how many rows were deleted.
     """
     until_nobody_was_quicker(lake, table, partial(_announce, lake, table, Announcement(oldest, now), after))
-    said = announced(properties_of(lake, table))
+    said = announced(lake.properties_of(table))
     due = [one.day for one in said if now - one.at >= after]
     deleted = change(lake, table, F.col("date") < F.lit(max(due)), {RUN: run_id, ERASED: EXPIRED}) if due else 0
     return max(one.day for one in said), deleted
 
 
 def _announce(lake: Lake, table: str, new: Announcement, after: timedelta) -> int:
-    before = announced(properties_of(lake, table))
+    before = announced(lake.properties_of(table))
     if any(one.day >= new.day for one in before):
         return 0
     due = [one for one in before if new.at - one.at >= after]
@@ -141,8 +134,8 @@ def _is_by_session(fold: Fold) -> bool:
 
 def whole_of(lake: Lake, fold: Fold) -> Whole | None:
     """Which rows of the table of *fold* are whole; None where all are."""
-    of_events = oldest_day(properties_of(lake, EVENTS.name))
-    own = oldest_day(properties_of(lake, fold.name))
+    of_events = oldest_day(lake.properties_of(EVENTS.name))
+    own = oldest_day(lake.properties_of(fold.name))
     if of_events is not None and _is_by_session(fold):
         of_events += timedelta(days=_EVENTS_LEAD_CELL_DAYS)
     days = [day for day in (of_events, own) if day is not None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from parsely_spark.transforms.fold import Fold
 
@@ -46,7 +46,8 @@ class TableSpec:
     @property
     def all_properties(self) -> dict[str, str]:
         """The Delta table properties."""
-        return {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), **self.properties}
+        usual = {"delta.dataSkippingStatsColumns": ",".join(self.prune_by), FORMAT_PROPERTY: str(FORMAT)}
+        return usual | dict(self.properties)
 
     @property
     def ddl(self) -> str:
@@ -55,16 +56,28 @@ class TableSpec:
 
     def creation(self, name: str) -> str:
         """The statement that makes the table under *name*, unless it is there."""
-        columns = ", ".join(f"`{c.name}` {c.type} COMMENT {_text(c.meaning)}" for c in self.columns)
-        properties = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in self.all_properties.items())
         partitioned = f"PARTITIONED BY ({', '.join(self.partition_by)}) " if self.partition_by else ""
         return (
-            f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta {partitioned}"
-            f"COMMENT {_text(f'Grain: {self.grain}.')} TBLPROPERTIES ({properties})"
+            f"CREATE TABLE IF NOT EXISTS {name} ({in_words(self.columns)}) USING delta {partitioned}"
+            f"COMMENT {_text(f'Grain: {self.grain}.')} TBLPROPERTIES ({properties_in_words(self.all_properties)})"
         )
 
 
+def in_words(columns: Iterable[TableColumn]) -> str:
+    """*columns* as SQL declares them."""
+    return ", ".join(f"`{c.name}` {c.type} COMMENT {_text(c.meaning)}" for c in columns)
+
+
+def properties_in_words(properties: Mapping[str, str]) -> str:
+    """*properties* of a table as SQL sets them."""
+    return ", ".join(f"{_text(key)} = {_text(value)}" for key, value in properties.items())
+
+
 VISITOR = "visitor_site_id"
+
+# How the tables are made, counted up by a release beside which an older one could not write; a property of each table.
+# Format 1 is that of lakes that say none; from 2 on they do, and `events` may have extra fields.
+FORMAT, FORMAT_PROPERTY = 2, "parsely_spark.format"
 
 
 def of_fold(fold: Fold) -> TableSpec:

@@ -20,6 +20,7 @@ from parsely_spark.tables.commits import (
     version_that,
 )
 from parsely_spark.tables.conditions import cells_of, within
+from parsely_spark.tables.extras import require_extras, with_extras
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.merge import insert_new
 from parsely_spark.transforms.dedupe import EVENT_KEY
@@ -27,25 +28,42 @@ from parsely_spark.transforms.dedupe import EVENT_KEY
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from parsely_spark.schema import Field
     from parsely_spark.tables.catalog import Lake
 
 FIRST_LOAD = Work("first load", 1)
 
 
-def create_missing_tables(lake: Lake, derived: Collection[str]) -> None:
-    """Create the tables that are not there, *derived* and all others, also while another run does the same."""
+def create_missing_tables(lake: Lake, derived: Collection[str], extra: Collection[Field] = ()) -> None:
+    """Create the tables that are not there, *derived* and all others, also while another run does the same.
+
+    Args:
+        lake: where the tables are.
+        derived: names of derived tables.
+        extra: fields that ``events`` has beside those of the schema; at least, where it is there.
+
+    Raises:
+        LakeError: if a table that is there is not one that this release can read and write; then none is created.
+    """
     left_alone = {fold.name for fold in FOLDS}.difference(derived)
-
-    def create(table: str) -> None:
-        def attempt() -> int:
-            lake.create_missing(table)
-            return 0
-
-        until_nobody_was_quicker(lake, table, attempt)
-
+    wanted = [name for name in TABLES if name not in left_alone]
     # Most of it is waiting for one commit after another.
     with ThreadPoolExecutor(max_workers=4) as threads:
-        list(threads.map(create, (name for name in TABLES if name not in left_alone)))
+        there = dict(zip(wanted, threads.map(lake.checked, wanted), strict=True))
+        if extra and there[EVENTS.name]:
+            require_extras(lake, extra)
+        missing = [name for name in wanted if not there[name]]
+        list(threads.map(lambda name: create_table(lake, name, extra), missing))
+
+
+def create_table(lake: Lake, table: str, extra: Collection[Field] = ()) -> None:
+    """Create *table* unless it is there, ``events`` with the *extra* fields."""
+
+    def attempt() -> int:
+        lake.create_missing(table, with_extras(extra) if table == EVENTS.name else None)
+        return 0
+
+    until_nobody_was_quicker(lake, table, attempt)
 
 
 class Insertion(NamedTuple):
@@ -60,17 +78,20 @@ class Insertion(NamedTuple):
     commits: tuple[Mapping[str, object], ...]
 
 
-def insert_events(lake: Lake, events: DataFrame, *, are_few: bool, says: Mapping[str, object]) -> Insertion:
+def insert_events(
+    lake: Lake, events: DataFrame, *, extra: Collection[Field] = (), are_few: bool, says: Mapping[str, object]
+) -> Insertion:
     """Add those of *events* that the table does not hold.
 
     Args:
         lake: where the tables are.
         events: rows of ``events``, unique by (date, hour, apikey, event_id) and gathered by cell (date and hour). They
             are read several times, so persist them.
+        extra: the fields that they have beside those of the schema.
         are_few: whether a second merge would take longer than it saves.
         says: what the commits tell of themselves.
     """
-    rows = events.select(*[column.name for column in EVENTS.columns]).alias("s")
+    rows = events.select(*[column.name for column in with_extras(extra).columns]).alias("s")
     loaded = _load_first(lake, rows, says)
     if loaded is not None:
         return Insertion(loaded, (says,))

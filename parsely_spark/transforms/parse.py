@@ -20,9 +20,12 @@ from parsely_spark.transforms.forgetting import FORGOTTEN
 from parsely_spark.transforms.tolerant import CORRUPT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from pyspark.sql import Column, DataFrame
+
+    from parsely_spark.schema import Field
 
 BYTE_ORDER_MARK = "\ufeff"
 WHITE_SPACE = " \t\r\n\f\v"
@@ -56,7 +59,7 @@ _JUDGED_BY = (
 )
 
 
-def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
+def parse(lines: DataFrame, *, ingested_at: datetime, extra: Sequence[Field] = ()) -> DataFrame:
     """Read each line as an event, or say why it cannot be one.
 
     A line with a value that is not of its field's type is `not_an_object` here; `parse_again` tells which of those are.
@@ -64,31 +67,35 @@ def parse(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     Args:
         lines: ``value`` (string, one line without its end; a row without one is a blank); other columns pass through.
         ingested_at: when the run reads, UTC; an event from more than a day later is refused.
+        extra: fields that events may have beside the 122, and that are read as those are.
 
     Returns:
         The columns of *lines* without ``value``, and ``_line`` (the line, where it is no event), ``_line_hash``
         (bigint), ``_unknown`` (array<string>, names of its fields that the schema does not know; null where there is
-        none), ``_is_blank``, ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields,
-        ``event_at``, ``session_key``, ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one row.
+        none), ``_is_blank``, ``_reason`` (a key of `REASONS`; null for an event or a blank), the 122 fields, those of
+        *extra*, ``event_at``, ``session_key``, ``is_bot``, ``_rescued``, ``date`` and ``hour``. Every line gives one
+        row.
 
     Raises:
         MissingColumnsError: if ``value`` is absent.
     """
     require_columns(lines, ("value",), step="parse")
     kept = [name for name in lines.columns if name != "value"]
-    struct = event_struct().add(_END, "long").add(CORRUPT, "string")
+    fields = (*EVENT_FIELDS, *extra)
+    struct = event_struct(fields).add(_END, "long").add(CORRUPT, "string")
     read = lines.select(*kept, F.col("value").alias("_line"), F.xxhash64("value").alias("_line_hash"))
     read = read.select("*", F.from_json(_with_end(), struct, JSON_OPTIONS).alias("_record"))
     is_one_object = F.coalesce(F.col(f"_record.{_END}") == F.col("_line_hash"), F.lit(False))
-    return _judge(read, kept, F.col("_unknown"), is_one_object, ingested_at)
+    return _judge(read, kept, fields, F.col("_unknown"), is_one_object, ingested_at)
 
 
-def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
+def parse_again(lines: DataFrame, *, ingested_at: datetime, extra: Sequence[Field] = ()) -> DataFrame:
     """Read value by value the lines that `parse` calls `not_an_object`: those that are one become events.
 
     Args:
         lines: ``value`` (string); other columns pass through.
         ingested_at: as for `parse`.
+        extra: likewise.
 
     Returns:
         The columns that `parse` returns.
@@ -98,24 +105,31 @@ def parse_again(lines: DataFrame, *, ingested_at: datetime) -> DataFrame:
     """
     require_columns(lines, ("value",), step="parse_again")
     kept = [name for name in lines.columns if name != "value"]
-    texts = tolerant.texts(_json_text("value"), JSON_OPTIONS).alias("_texts")
+    fields = (*EVENT_FIELDS, *extra)
+    texts = tolerant.texts(_json_text("value"), JSON_OPTIONS, fields).alias("_texts")
     read = lines.select(*kept, F.col("value").alias("_line"), F.xxhash64("value").alias("_line_hash"), texts)
-    read = read.select("*", tolerant.record(F.col("_texts")).alias("_record"))
-    lost = tolerant.lost_names(F.col("_texts"), F.col("_record"))
+    read = read.select("*", tolerant.record(F.col("_texts"), fields).alias("_record"))
+    lost = tolerant.lost_names(F.col("_texts"), F.col("_record"), fields)
     unheld = F.concat(F.coalesce("_unknown", F.array().cast("array<string>")), lost)
-    return _judge(read, kept, unheld, tolerant.is_one_value(_json_text("_line")), ingested_at)
+    return _judge(read, kept, fields, unheld, tolerant.is_one_value(_json_text("_line")), ingested_at)
 
 
-def _unknown_names() -> Column:
+def _unknown_names(fields: Sequence[Field]) -> Column:
     """Of every line, because a field that one line in many has would be found in some slices and not in others."""
-    known = event_struct().names
+    known = [field.name for field in fields]
     names = F.filter(F.json_object_keys(_json_text("_line")), lambda name: ~name.isin(*known))
     return F.when(F.size(names) > 0, names)
 
 
-def _judge(read: DataFrame, kept: list[str], unheld: Column, is_one_object: Column, ingested_at: datetime) -> DataFrame:
+def _judge(
+    read: DataFrame,
+    kept: list[str],
+    fields: Sequence[Field],
+    unheld: Column,
+    is_one_object: Column,
+    ingested_at: datetime,
+) -> DataFrame:
     # The record stays one column until the end: every step that copies 122 columns costs as much as reading them.
-    fields = event_struct().names
     judged = (
         read.select("*", *[F.col(f"_record.{name}").alias(name) for name in _JUDGED_BY], _is_blank().alias("_is_blank"))
         .withColumn("event_id", _event_id())
@@ -124,10 +138,10 @@ def _judge(read: DataFrame, kept: list[str], unheld: Column, is_one_object: Colu
         .withColumn("_server_ms", columns.usable_server_ms(F.col("_said_ms"), ingested_at=ingested_at))
         .select(
             "*",
-            _reason(is_one_object).alias("_reason"),
+            _reason(is_one_object, fields).alias("_reason"),
             columns.event_ms(F.col("_server_ms")).alias("_ms"),
             columns.user_agent_text().alias("_agent"),
-            _unknown_names().alias("_unknown"),
+            _unknown_names(fields).alias("_unknown"),
         )
     )
     is_kept = F.col("_reason").isNotNull()
@@ -138,7 +152,7 @@ def _judge(read: DataFrame, kept: list[str], unheld: Column, is_one_object: Colu
         "_unknown",
         "_is_blank",
         "_reason",
-        *[F.col("event_id") if name == "event_id" else F.col(f"_record.{name}") for name in fields],
+        *[F.col("event_id") if f.name == "event_id" else F.col(f"_record.{f.name}") for f in fields],
         *_computed_columns(unheld),
     )
 
@@ -157,21 +171,21 @@ def _event_id() -> Column:
     return F.when(given != "", given).otherwise(of_line)
 
 
-def _reason(is_one_object: Column) -> Column:
+def _reason(is_one_object: Column, fields: Sequence[Field]) -> Column:
     return (
         F.when(F.col("_is_blank"), None)
         .when(~F.is_valid_utf8("_line"), "not_utf8")
-        .when(F.col("_corrupt").isNotNull() | _is_of_no_type() | ~is_one_object, "not_an_object")
+        .when(F.col("_corrupt").isNotNull() | _is_of_no_type(fields) | ~is_one_object, "not_an_object")
         .when(F.coalesce(F.col("apikey"), F.lit("")) == "", "no_apikey")
         .when(F.col("_said_ms").isNull(), "no_time")
         .when(F.col("_server_ms").isNull(), "time_out_of_range")
     )
 
 
-def _is_of_no_type() -> Column:
+def _is_of_no_type(fields: Sequence[Field]) -> Column:
     """Whether a field holds what Spark passes for its type: a number without end, text where an object is wanted."""
-    doubles = [F.abs(F.col(f"_record.{f.name}")) == float("inf") for f in EVENT_FIELDS if f.type == "double"]
-    texts = [~F.startswith(F.col(f"_record.{f.name}"), F.lit("{")) for f in EVENT_FIELDS if f.type == "json"]
+    doubles = [F.abs(F.col(f"_record.{f.name}")) == float("inf") for f in fields if f.type == "double"]
+    texts = [~F.startswith(F.col(f"_record.{f.name}"), F.lit("{")) for f in fields if f.type == "json"]
     return reduce(or_, [F.coalesce(wrong, F.lit(False)) for wrong in (*doubles, *texts)])
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from parsely_spark.schema import EVENT_FIELDS
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pyspark.sql import Column
+
+    from parsely_spark.schema import Field
 
 _WHOLE = r"^[+-]?[0-9](_?[0-9])*(\.0*)?$"
 _EXPONENTIAL = r"^[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+$"
@@ -25,16 +25,16 @@ _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 CORRUPT = "_corrupt"  # the column in which from_json puts a line that it cannot read
 
 
-def texts(json_text: Column, options: Mapping[str, str]) -> Column:
-    """Every field of the line as text (a struct, with `CORRUPT`); objects, lists and numbers as their JSON."""
-    fields = [T.StructField(field.name, T.StringType()) for field in EVENT_FIELDS]
-    return F.from_json(json_text, T.StructType([*fields, T.StructField(CORRUPT, T.StringType())]), dict(options))
+def texts(json_text: Column, options: Mapping[str, str], fields: Iterable[Field]) -> Column:
+    """Each of *fields* of the line as text (a struct, with `CORRUPT`); objects, lists and numbers as their JSON."""
+    columns = [T.StructField(field.name, T.StringType()) for field in fields]
+    return F.from_json(json_text, T.StructType([*columns, T.StructField(CORRUPT, T.StringType())]), dict(options))
 
 
-def record(texts: Column) -> Column:
-    """The 122 fields in their own types (a struct, with `CORRUPT`), null where the text says nothing of the type."""
-    fields = [_COERCE[field.type](texts[field.name]).alias(field.name) for field in EVENT_FIELDS]
-    return F.struct(*fields, texts[CORRUPT].alias(CORRUPT))
+def record(texts: Column, fields: Iterable[Field]) -> Column:
+    """*fields* in their own types (a struct, with `CORRUPT`), null where the text says nothing of the type."""
+    columns = [_COERCE[field.type](texts[field.name]).alias(field.name) for field in fields]
+    return F.struct(*columns, texts[CORRUPT].alias(CORRUPT))
 
 
 def is_one_value(json_text: Column) -> Column:
@@ -50,11 +50,11 @@ def is_one_value(json_text: Column) -> Column:
     return (elements("]") == 1) & (elements(",0]") == 2)
 
 
-def lost_names(texts: Column, record: Column) -> Column:
-    """The names (array<string>) of the fields of whose *texts* the *record* makes nothing."""
+def lost_names(texts: Column, record: Column, fields: Iterable[Field]) -> Column:
+    """The names (array<string>) of those *fields* of whose *texts* the *record* makes nothing."""
     lost = [
         F.when(texts[field.name].isNotNull() & record[field.name].isNull(), F.lit(field.name))
-        for field in EVENT_FIELDS
+        for field in fields
         if field.type != "string"
     ]
     return F.array_compact(F.array(*lost))
@@ -70,6 +70,12 @@ def kept(json_text: Column, names: Column) -> Column:
         lambda name, value: value.isNotNull() & F.array_contains(names, name),
     )
     return F.when(F.size(kept) > 0, F.to_json(kept))
+
+
+def kept_without(rescued: Column, names: Column) -> Column:
+    """*rescued*, as `kept` gave it, without the fields *names* (array<string>); null where nothing is left."""
+    left = F.map_filter(F.from_json(rescued, "map<string,string>"), lambda name, _: ~F.array_contains(names, name))
+    return F.when(F.size(left) > 0, F.to_json(left))
 
 
 def _whole(text: Column) -> Column:
