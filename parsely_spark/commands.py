@@ -68,6 +68,7 @@ def batch(settings: BatchSettings) -> None:
         retry=settings.retry,
         tables=settings.names,
         depths=settings,
+        privacy=settings,
     )
     summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
     if settings.json:
@@ -96,6 +97,7 @@ def stream(settings: StreamSettings) -> None:
         drains=settings.available_now,
         tables=settings.names,
         depths=settings,
+        privacy=settings,
     )
     reader = reader_of(settings.reader, settings)
     with _asked_by_schedulers() as is_asked:

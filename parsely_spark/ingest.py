@@ -6,7 +6,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -16,7 +16,7 @@ from parsely_spark.jvm import is_driver
 from parsely_spark.keeping import kept
 from parsely_spark.small_work import MOST_MERGED_AT_ONCE
 from parsely_spark.sources.kinesis.sentences import errors_of_reading
-from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
+from parsely_spark.sources.lines import hold_longer_lines, read_lines, tasks_per_cell
 from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
 from parsely_spark.tables.commits import RUN
@@ -28,12 +28,14 @@ from parsely_spark.tables.write import insert_events, insert_rows, inserted_sinc
 from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
 from parsely_spark.transforms.forgetting import Listed, set_aside
 from parsely_spark.transforms.parse import is_event, parse, parse_again
+from parsely_spark.transforms.privacy import without_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
+    from parsely_spark.privacy_settings import PrivacySettings
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.tables.write import Insertion
@@ -70,7 +72,9 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
+def ingest_slice(
+    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int, privacy: PrivacySettings
+) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: after a run that dies in between, the next one finds the events of the slice there.
@@ -81,14 +85,15 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
         run_id: names the run in the commits.
         number: of the slice in the run.
         file_hours: of how many different hours the events of one file may be.
+        privacy: what of a line is not stored.
 
     Raises:
         BrokenFileError: if the events of a file are of more.
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        lines = read_lines(lake.spark, files)
-        read = _read(lines, ingested_at, listed(lake), spread=_tasks_per_cell(files), until_done=until_done)
+        rules, tasks = _Rules(listed(lake), privacy), tasks_per_cell(files)
+        read = _read(read_lines(lake.spark, files), ingested_at, rules, spread=tasks, until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
@@ -109,7 +114,13 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
 
 
 def ingest_records(
-    lake: Lake, lines: DataFrame, *, run_id: str, batch: int, look: Callable[[DataFrame], _Seen]
+    lake: Lake,
+    lines: DataFrame,
+    *,
+    run_id: str,
+    batch: int,
+    look: Callable[[DataFrame], _Seen],
+    privacy: PrivacySettings,
 ) -> tuple[Ingested, _Seen]:
     """Insert what is new of the records of a stream, which are asked for once and parsed as they come.
 
@@ -120,6 +131,7 @@ def ingest_records(
         run_id: names the run in the commits.
         batch: its number in the run.
         look: is asked of the other columns of *lines*, when all has been read.
+        privacy: what of a line is not stored.
 
     Returns:
         What came of the lines, and what *look* has found.
@@ -130,7 +142,7 @@ def ingest_records(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         with errors_of_reading():
-            read = _read(lines, ingested_at, listed(lake), spread=1, until_done=until_done)
+            read = _read(lines, ingested_at, _Rules(listed(lake), privacy), spread=1, until_done=until_done)
             seen = look(read.all_lines)
         may_crash("parsed")
         counts = [of for part in read.counts for of in part.values()]
@@ -150,13 +162,21 @@ def _keep(
         inserted += _insert(lake, part, counts, {**says, "part": which})
     may_crash("inserted events")
     # Whoever was forgotten since the lines were read has come in with them.
-    if (gone := listed(lake)) != read.gone and gone is not None:
+    if (gone := listed(lake)) != read.rules.gone and gone is not None:
         erase_listed(lake, gone, run_id=str(says[RUN]))
-    rejected = [rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
+    once = [part.where("_copy = 1") for part in read.rejecting_parts]
+    rejected = [rejected_rows(part, ingested_at, read.rules.privacy) for part in once]
     for rows in (*rejected, *more_rejected):
         insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
     may_crash("inserted rejected lines")
     return inserted
+
+
+class _Rules(NamedTuple):
+    """What of the lines is not stored."""
+
+    gone: Listed | None  # who was forgotten when they were read
+    privacy: PrivacySettings
 
 
 @dataclass(frozen=True)
@@ -167,7 +187,7 @@ class _Read:
     parts: list[DataFrame]
     counts: list[_Counts]  # of the parts
     bytes: Mapping[str, int]  # by path
-    gone: Listed | None = None  # who was forgotten by then
+    rules: _Rules
 
     @property
     def rejecting_parts(self) -> list[DataFrame]:
@@ -187,20 +207,21 @@ class _Read:
         return [part for part, counts in both if any(count[what] for count in counts.values())]
 
 
-def _read(read: DataFrame, ingested_at: datetime, gone: Listed | None, *, spread: int, until_done: ExitStack) -> _Read:
+def _read(read: DataFrame, ingested_at: datetime, rules: _Rules, *, spread: int, until_done: ExitStack) -> _Read:
     def keep(parsed: DataFrame) -> DataFrame:
+        cut = without_private(set_aside(parsed, rules.gone), rules.privacy)
         # Read several times: for the counts, for the cells, for the events and for the rejected lines.
-        return until_done.enter_context(kept(number_copies(set_aside(parsed, gone), spread=spread)))
+        return until_done.enter_context(kept(number_copies(cut, spread=spread)))
 
     lines = keep(parse(read, ingested_at=ingested_at))
     counts = _count(lines)
     sizes = {path: count["bytes"] for path, count in counts.items()}
     if not any(count["refused"] for count in counts.values()):
-        return _Read(lines, [lines], [counts], sizes, gone)
+        return _Read(lines, [lines], [counts], sizes, rules)
     is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
     refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
     parts = [lines.where(~is_refused), keep(parse_again(refused, ingested_at=ingested_at))]
-    return _Read(lines, parts, [_count(part) for part in parts], sizes, gone)
+    return _Read(lines, parts, [_count(part) for part in parts], sizes, rules)
 
 
 def _count(lines: DataFrame) -> _Counts:
@@ -277,10 +298,3 @@ def _ledger_row(
         "blank": blank,
         "ingested_at": ingested_at,
     }
-
-
-def _tasks_per_cell(files: Sequence[RawFile]) -> int:
-    """How many tasks share an hour, so that a file of ``events`` stays at a size that reads well."""
-    hours = {file.path.rsplit("/", 1)[0] for file in files}
-    bytes_per_hour = sum(file.size_bytes for file in files) / len(hours)
-    return max(1, round(bytes_per_hour / BYTES_PER_TASK))

@@ -29,6 +29,7 @@ from parsely_spark.places import (
     is_csv,
     is_within,
 )
+from parsely_spark.privacy_settings import PrivacySettings
 from parsely_spark.reporting import MOST_SITES, AudienceSettings, DepthSettings, ReportingSettings, check_period
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class TablesSettings(LakeSettings, DepthSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(TablesSettings, SummarySettings):
+class BatchSettings(TablesSettings, SummarySettings, PrivacySettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
@@ -202,7 +203,7 @@ class BatchSettings(TablesSettings, SummarySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamSettings(TablesSettings, SummarySettings, FollowSettings):
+class StreamSettings(TablesSettings, SummarySettings, PrivacySettings, FollowSettings):
     """What ``stream`` reads and writes."""
 
 

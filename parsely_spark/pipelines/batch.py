@@ -14,6 +14,7 @@ from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_slice
+from parsely_spark.privacy_settings import KEEP_ALL, PrivacySettings
 from parsely_spark.small_work import MOST_LISTED_FILES, MOST_READ_GZ_BYTES, small_work
 from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
@@ -52,6 +53,7 @@ class Limits:
         retry: whether to take those again that earlier runs left out.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        privacy: what of a line is not stored.
     """
 
     begin: str | None = None
@@ -62,6 +64,7 @@ class Limits:
     retry: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    privacy: PrivacySettings = KEEP_ALL
 
 
 @dataclass(kw_only=True)
@@ -207,6 +210,7 @@ class _Run:
                         run_id=self.summary.run_id,
                         number=self._slices,
                         file_hours=self.limits.file_hours,
+                        privacy=self.limits.privacy,
                     )
                     self._add(took)
                     step.note(took.note)

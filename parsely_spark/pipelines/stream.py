@@ -16,6 +16,7 @@ from parsely_spark.crash import may_crash
 from parsely_spark.errors import LakeError, ParselySparkError
 from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
 from parsely_spark.jvm import require_driver
+from parsely_spark.privacy_settings import KEEP_ALL, PrivacySettings
 from parsely_spark.small_work import MOST_READ_BYTES, small_work
 from parsely_spark.sources.kinesis.readers import lines_of, seen_in
 from parsely_spark.sources.kinesis.sentences import errors_of_workers, in_a_sentence
@@ -56,6 +57,7 @@ class Pace:
         drains: whether to end with what is there by now.
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
+        privacy: what of a record is not stored.
         is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
 
@@ -65,6 +67,7 @@ class Pace:
     drains: bool = False
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
+    privacy: PrivacySettings = KEEP_ALL
     is_asked_to_end: Callable[[], bool] = lambda: False
 
 
@@ -244,7 +247,9 @@ class _Run:
             work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
             with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
                 lines = lines_of(self.reader.records(rows))
-                took, seen = ingest_records(lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in)
+                took, seen = ingest_records(
+                    lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in, privacy=self.pace.privacy
+                )
             self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
