@@ -65,8 +65,8 @@ test: dev ## run the tests, in two processes with a Spark each
 
 # What shows the promises, in minutes: the versions themselves, Ctrl-C; every kind of line, every table row for row; folds that
 # are begun twice, or overtaken by a rebuild or OPTIMIZE; both doors, slices and restarts of a stream, and its gaps.
-MATRIX_TESTS := $(addprefix tests/test_,versions.py surroundings.py parse.py batch.py fold.py stream.py) \
-    -k "versions or ctrl_c or test_parse or (test_batch and not hours) or believes or made_again or upkeep \
+MATRIX_TESTS := $(addprefix tests/test_,versions.py surroundings.py parse.py truncation.py batch.py fold.py stream.py) \
+    -k "versions or ctrl_c or test_parse or truncation or (test_batch and not hours) or believes or made_again or upkeep \
     or doors or slices or followed or stream_lost"
 test-matrix: $(OLDER:%=test-spark-%) ## run some of the tests on each older Spark, in environments of their own
 
@@ -75,9 +75,9 @@ test-spark-%: .venv-%/.jars
 	@.venv-$*/bin/python -m pytest $(MATRIX_TESTS)
 
 # As a client of Spark Connect, which Databricks' serverless compute is, and with what that refuses refused: the whole path
-# of batch, and what is folded twice, late, or after upkeep or a rebuild.
-CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py) \
-    -k "test_batch or believes or made_again_meanwhile or upkeep or silence or far_away or new_events"
+# of batch, what it cuts, and what is folded twice, late, or after upkeep or a rebuild.
+CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py privacy.py) \
+    -k "test_batch or is_private or believes or made_again_meanwhile or upkeep or silence or far_away or new_events"
 test-connect: dev ## run the tests of batch, and those of folds that merge, on Spark Connect
 	@SPARK_REMOTE='local[2]' $(BIN)/python -m pytest $(CONNECT_TESTS)
 

@@ -70,6 +70,7 @@ def batch(settings: BatchSettings) -> None:
         tables=settings.names,
         depths=settings,
         extra=settings.extra_fields,
+        privacy=settings,
     )
     summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
     if settings.json:
@@ -99,6 +100,7 @@ def stream(settings: StreamSettings) -> None:
         tables=settings.names,
         depths=settings,
         extra=settings.extra_fields,
+        privacy=settings,
     )
     reader = reader_of(settings.reader, settings)
     with _asked_by_schedulers() as is_asked:

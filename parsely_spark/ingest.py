@@ -8,44 +8,38 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pyspark.sql import functions as F
-
 from parsely_spark.crash import may_crash
-from parsely_spark.errors import BrokenFileError, LakeError
+from parsely_spark.errors import LakeError
 from parsely_spark.jvm import is_driver
-from parsely_spark.keeping import kept
+from parsely_spark.reading import Rules, check_hours, parsed
 from parsely_spark.small_work import MOST_MERGED_AT_ONCE
 from parsely_spark.sources.kinesis.sentences import errors_of_reading
-from parsely_spark.sources.lines import BYTES_PER_TASK, hold_longer_lines, read_lines
+from parsely_spark.sources.lines import hold_longer_lines, read_lines, tasks_per_cell
 from parsely_spark.sources.s3 import changed_since
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES
 from parsely_spark.tables.commits import RUN
 from parsely_spark.tables.erasure import erase_listed
-from parsely_spark.tables.known import Known, known_to
+from parsely_spark.tables.known import known_to
 from parsely_spark.tables.ledger import record_files
 from parsely_spark.tables.rejects import rejected_rows, too_long_rows
 from parsely_spark.tables.rescued import Rescued
 from parsely_spark.tables.write import insert_events, insert_rows, inserted_since
-from parsely_spark.transforms.dedupe import EVENT_KEY, number_copies
-from parsely_spark.transforms.forgetting import set_aside
-from parsely_spark.transforms.parse import is_event, parse, parse_again
-from parsely_spark.transforms.retention import set_old_aside
+from parsely_spark.transforms.dedupe import EVENT_KEY
+from parsely_spark.transforms.parse import is_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pyspark.sql import DataFrame
 
+    from parsely_spark.privacy_settings import PrivacySettings
+    from parsely_spark.reading import Counts, Read
     from parsely_spark.schema import Field
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
     from parsely_spark.tables.write import Insertion
 
-    _Counts = Mapping[str, Mapping[str, Any]]  # by path of the object
-
 _Seen = TypeVar("_Seen")
-
-MOST_NAMED = 100  # of fields that the schema does not know, in what a slice tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +67,9 @@ class Ingested:
         return f"{self.lines:,} lines: {self.inserted:,} new, {self.duplicate:,} duplicate"
 
 
-def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int) -> Ingested:
+def ingest_slice(
+    lake: Lake, files: Sequence[RawFile], *, run_id: str, number: int, file_hours: int, privacy: PrivacySettings
+) -> Ingested:
     """Read *files* and insert what is new.
 
     Each step can be repeated: after a run that dies in between, the next one finds the events of the slice there.
@@ -84,19 +80,20 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
         run_id: names the run in the commits.
         number: of the slice in the run.
         file_hours: of how many different hours the events of one file may be.
+        privacy: what of a line is not stored.
 
     Raises:
         BrokenFileError: if the events of a file are of more.
     """
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
-        lines = read_lines(lake.spark, files)
-        read = _read(lines, ingested_at, known_to(lake), spread=_tasks_per_cell(files), until_done=until_done)
+        rules, tasks = Rules(known_to(lake), privacy), tasks_per_cell(files)
+        read = parsed(read_lines(lake.spark, files), ingested_at, rules, spread=tasks, until_done=until_done)
         may_crash("parsed")
         # A gzip file that grew after it was listed is read up to its former size, and nobody says so.
         if changed := changed_since(lake.spark, files):
             return Ingested(changed=changed)
-        _check_hours(read.counts, file_hours)
+        check_hours(read.counts, file_hours)
         too_long = hold_longer_lines(lake.spark, files, read.bytes)
         more_rejected = [too_long_rows(lake, too_long, ingested_at)] if too_long else []
         inserted = _keep(lake, read, {RUN: run_id, "slice": number}, ingested_at, more_rejected)
@@ -112,7 +109,13 @@ def ingest_slice(lake: Lake, files: Sequence[RawFile], *, run_id: str, number: i
 
 
 def ingest_records(
-    lake: Lake, lines: DataFrame, *, run_id: str, batch: int, look: Callable[[DataFrame], _Seen]
+    lake: Lake,
+    lines: DataFrame,
+    *,
+    run_id: str,
+    batch: int,
+    look: Callable[[DataFrame], _Seen],
+    privacy: PrivacySettings,
 ) -> tuple[Ingested, _Seen]:
     """Insert what is new of the records of a stream, which are asked for once and parsed as they come.
 
@@ -123,6 +126,7 @@ def ingest_records(
         run_id: names the run in the commits.
         batch: its number in the run.
         look: is asked of the other columns of *lines*, when all has been read.
+        privacy: what of a line is not stored.
 
     Returns:
         What came of the lines, and what *look* has found.
@@ -133,7 +137,7 @@ def ingest_records(
     ingested_at = datetime.now(UTC)
     with ExitStack() as until_done:
         with errors_of_reading():
-            read = _read(lines, ingested_at, known_to(lake), spread=1, until_done=until_done)
+            read = parsed(lines, ingested_at, Rules(known_to(lake), privacy), spread=1, until_done=until_done)
             seen = look(read.all_lines)
         may_crash("parsed")
         counts = [of for part in read.counts for of in part.values()]
@@ -145,106 +149,29 @@ def ingest_records(
 
 
 def _keep(
-    lake: Lake, read: _Read, says: Mapping[str, object], ingested_at: datetime, more_rejected: Sequence[DataFrame]
+    lake: Lake, read: Read, says: Mapping[str, object], ingested_at: datetime, more_rejected: Sequence[DataFrame]
 ) -> Counter[str]:
     """Insert the events of *read*, and its lines that are none; return how many events were new, by source."""
     inserted = Counter[str]()
     for which, (part, counts) in enumerate(zip(read.parts, read.counts, strict=True)):
-        inserted += _insert(lake, part, counts, read.known.extra, {**says, "part": which})
+        inserted += _insert(lake, part, counts, read.rules.known.extra, {**says, "part": which})
     may_crash("inserted events")
     # Whoever was forgotten since the lines were read has come in with them, and fields that were added are rescued.
-    now = known_to(lake)
-    if now.gone != read.known.gone and now.gone is not None:
+    now, known = known_to(lake), read.rules.known
+    if now.gone != known.gone and now.gone is not None:
         erase_listed(lake, now.gone, run_id=str(says[RUN]))
-    if now.extra != read.known.extra:
+    if now.extra != known.extra:
         Rescued(lake, now.extra).move(run_id=str(says[RUN]))
-    rejected = [rejected_rows(part.where("_copy = 1"), ingested_at) for part in read.rejecting_parts]
+    once = [part.where("_copy = 1") for part in read.rejecting_parts]
+    rejected = [rejected_rows(part, ingested_at, read.rules.privacy) for part in once]
     for rows in (*rejected, *more_rejected):
         insert_rows(lake, REJECTED_LINES.name, rows, key=("line_sha256",), says={RUN: says[RUN]})
     may_crash("inserted rejected lines")
     return inserted
 
 
-@dataclass(frozen=True)
-class _Read:
-    """Every line of a slice as a row: those that were read at once, and those that took a second look."""
-
-    all_lines: DataFrame  # before the second look
-    parts: list[DataFrame]
-    counts: list[_Counts]  # of the parts
-    bytes: Mapping[str, int]  # by path
-    known: Known  # by then
-
-    @property
-    def rejecting_parts(self) -> list[DataFrame]:
-        """The parts with lines that are no events."""
-        return self._parts_with("rejected")
-
-    def unknown(self) -> frozenset[str]:
-        """The commonest fields that the schema does not know, `MOST_NAMED` at most."""
-        names: set[str] = set()
-        for part in self._parts_with("drifted"):
-            each = part.select(F.explode("_unknown").alias("name")).groupBy("name").count()
-            names |= {row["name"] for row in each.orderBy(F.desc("count"), "name").limit(MOST_NAMED).collect()}
-        return frozenset(names)
-
-    def _parts_with(self, what: str) -> list[DataFrame]:
-        both = zip(self.parts, self.counts, strict=True)
-        return [part for part, counts in both if any(count[what] for count in counts.values())]
-
-
-def _read(read: DataFrame, ingested_at: datetime, known: Known, *, spread: int, until_done: ExitStack) -> _Read:
-    def keep(parsed: DataFrame) -> DataFrame:
-        wanted = set_old_aside(set_aside(parsed, known.gone), known.oldest)
-        # Read several times: for the counts, for the cells, for the events and for the rejected lines.
-        return until_done.enter_context(kept(number_copies(wanted, spread=spread)))
-
-    lines = keep(parse(read, ingested_at=ingested_at, extra=known.extra))
-    counts = _count(lines)
-    sizes = {path: count["bytes"] for path, count in counts.items()}
-    if not any(count["refused"] for count in counts.values()):
-        return _Read(lines, [lines], [counts], sizes, known)
-    is_refused = F.coalesce(F.col("_reason") == "not_an_object", F.lit(False))
-    refused = lines.where(is_refused).select(F.col("_line").alias("value"), "source", "bytes")
-    again = keep(parse_again(refused, ingested_at=ingested_at, extra=known.extra))
-    parts = [lines.where(~is_refused), again]
-    return _Read(lines, parts, [_count(part) for part in parts], sizes, known)
-
-
-def _count(lines: DataFrame) -> _Counts:
-    """What the lines of each object are, by its path."""
-    rows = lines.groupBy("source").agg(
-        F.count("bytes").alias("lines"),
-        F.sum("bytes").alias("bytes"),
-        F.count_if(F.col("_is_blank") & F.col("bytes").isNotNull()).alias("blank"),
-        F.count_if(F.col("_reason").isNotNull()).alias("rejected"),
-        F.count_if(F.col("_reason") == "not_an_object").alias("refused"),
-        F.count_if(is_event() & (F.col("_copy") == 1)).alias("kept"),
-        F.count_if(is_event() & F.col("_unknown").isNotNull()).alias("drifted"),
-        F.collect_set(F.when(is_event(), F.unix_date("date") * 24 + F.col("hour"))).alias("hours"),
-    )
-    return {row["source"]: row.asDict() for row in rows.collect()}
-
-
-def _check_hours(parts: Sequence[_Counts], most: int) -> None:
-    """Refuse a file that would make a partition of each of very many hours."""
-    hours: dict[str, set[int]] = {}
-    for counts in parts:
-        for path, count in counts.items():
-            hours.setdefault(path, set()).update(count["hours"])
-    for path, of in hours.items():
-        if len(of) > most:
-            first, last = (datetime.fromtimestamp(hour * 3600, UTC).date() for hour in (min(of), max(of)))
-            error = BrokenFileError(
-                f"{path}: its events are of {len(of):,} different hours between {first} and {last}, at most {most:,} "
-                f"were expected; if they are right, run again with --retry --file-hours {len(of)}."
-            )
-            error.path = path
-            raise error
-
-
 def _insert(
-    lake: Lake, lines: DataFrame, counts: _Counts, extra: Sequence[Field], says: Mapping[str, object]
+    lake: Lake, lines: DataFrame, counts: Counts, extra: Sequence[Field], says: Mapping[str, object]
 ) -> Counter[str]:
     """Insert the events of *lines* that are new; return how many those were, by path of the object."""
     events = lines.where(is_event()).where("_copy = 1")
@@ -259,7 +186,7 @@ def _insert(
     return Counter(by_file)
 
 
-def _inserted_by_file(lake: Lake, events: DataFrame, counts: _Counts, inserted: Insertion) -> dict[str, int]:
+def _inserted_by_file(lake: Lake, events: DataFrame, counts: Counts, inserted: Insertion) -> dict[str, int]:
     """How many events of each object were new, by its path."""
     if inserted.rows == 0:
         return {}
@@ -271,7 +198,7 @@ def _inserted_by_file(lake: Lake, events: DataFrame, counts: _Counts, inserted: 
 
 
 def _ledger_row(
-    file: RawFile, parts: Sequence[_Counts], inserted: int, is_too_long: bool, ingested_at: datetime
+    file: RawFile, parts: Sequence[Counts], inserted: int, is_too_long: bool, ingested_at: datetime
 ) -> dict[str, Any]:
     counts = [part[file.path] for part in parts if file.path in part]
     lines, rejected, blank = (sum(count[name] for count in counts) for name in ("lines", "rejected", "blank"))
@@ -287,10 +214,3 @@ def _ledger_row(
         "blank": blank,
         "ingested_at": ingested_at,
     }
-
-
-def _tasks_per_cell(files: Sequence[RawFile]) -> int:
-    """How many tasks share an hour, so that a file of ``events`` stays at a size that reads well."""
-    hours = {file.path.rsplit("/", 1)[0] for file in files}
-    bytes_per_hour = sum(file.size_bytes for file in files) / len(hours)
-    return max(1, round(bytes_per_hour / BYTES_PER_TASK))

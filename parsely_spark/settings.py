@@ -29,6 +29,7 @@ from parsely_spark.places import (
     is_csv,
     is_within,
 )
+from parsely_spark.privacy_settings import PrivacySettings
 from parsely_spark.reporting import MOST_SITES, AudienceSettings, DepthSettings, ReportingSettings, check_period
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class TablesSettings(LakeSettings, DepthSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(TablesSettings, SummarySettings, ExtraFieldSettings):
+class BatchSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
@@ -204,7 +205,7 @@ class BatchSettings(TablesSettings, SummarySettings, ExtraFieldSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamSettings(TablesSettings, SummarySettings, ExtraFieldSettings, FollowSettings):
+class StreamSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings, FollowSettings):
     """What ``stream`` reads and writes."""
 
 

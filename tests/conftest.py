@@ -47,7 +47,8 @@ LONG = (
     *("test_verify.py", "test_batch.py", "test_promises.py", "test_files.py", "test_fold.py", "test_cluster.py"),
     *("test_s3.py", "test_kinesis.py", "test_lease.py", "test_moto_kinesis.py", "test_secrets.py"),
     *("test_old_models.py", "test_misleading_events.py", "test_demo.py", "test_samples.py", "test_status.py"),
-    *("test_forget.py", "test_maintain.py", "test_report.py", "test_docs.py", "test_migrate.py"),
+    *("test_forget.py", "test_maintain.py", "test_report.py", "test_docs.py", "test_migrate.py", "test_privacy.py"),
+    "test_retention.py",
 )
 
 

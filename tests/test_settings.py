@@ -477,7 +477,8 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
     shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "class_archives", "verbose"]
-    assert list(declared(BatchSettings)) == [*own, *shared, "skim_s", "deep_read_s", "deep_watch_s", "json"]
+    depths, privacy = ["skim_s", "deep_read_s", "deep_watch_s"], ["visitor_ip", "user_agent", "strip_query"]
+    assert list(declared(BatchSettings)) == [*own, *shared, *depths, "json", *privacy]
 
 
 def test_a_folder_is_registered_in_a_schema():
@@ -488,6 +489,16 @@ def test_a_folder_is_registered_in_a_schema():
         load(RegisterSettings, {"catalog": "main.a", "schema": "b"}, command="register")
     with pytest.raises(SettingsError, match="--schema='2026' is not a name"):
         load(RegisterSettings, {"lake": "s3a://lake", "schema": "2026"}, command="register")
+
+
+def test_what_is_private_is_told_to_both_doors_in_one_place(here: Path):
+    file = 'visitor_ip = "truncate"\nstrip_query = ["email", "token"]'
+    batch = loaded("batch", file, source=[SOURCE], catalog="a.b")
+    stream = loaded("stream", file, catalog="a.b", stream="s", checkpoint="c")
+    for settings in (batch, stream):
+        assert (settings.visitor_ip, settings.user_agent, settings.keeps_all) == ("truncate", "keep", False)
+        assert settings.strip_query == ("email", "token")
+    assert loaded("batch", source=[SOURCE], catalog="a.b").keeps_all
 
 
 def test_what_counts_as_deep_is_more_than_a_skim():

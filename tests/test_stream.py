@@ -26,6 +26,7 @@ from parsely_spark.pipelines import stream
 from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.stream import Pace, Streamed, run_stream
 from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.privacy_settings import PrivacySettings
 from parsely_spark.progress import Progress
 from parsely_spark.sources.kinesis.readers import Reader, reader_of
 from parsely_spark.testing.generate import generate
@@ -355,6 +356,21 @@ def test_poison_ends_in_rejected_lines_and_the_run_goes_on(
     assert events == {json.loads(line)["event_id"] for line in [*lines[:2], *lines[3:5]]} | {"large"}
     assert (run.inserted, run.rejected, run.blank) == (5, len(wanted), 3)
     assert last_run(lake)["outcome"] == "done"
+
+
+def test_what_is_private_is_cut_from_a_stream_as_from_files(
+    lake: Lake, kinesis: FakeKinesis, lines: list[bytes], tmp_path: Path
+) -> None:
+    private = {"event_id": "1", "visitor_ip": "203.0.113.77", "url": "https://a.example/?email=x&b=1"}
+    line = json.dumps(json.loads(lines[0]) | private).encode()
+    kinesis.put("s", line, line[:-8])
+    settings = PrivacySettings(visitor_ip="truncate", strip_query=("email",))
+    pace = Pace(checkpoint=f"file:{tmp_path / 'checkpoint'}", drains=True, tables=("conversions",), privacy=settings)
+    run_stream(lake, reader(kinesis), QUIET, pace)
+    (event,) = lake.read("events").select("visitor_ip", "url").collect()
+    assert tuple(event) == ("203.0.113.0", "https://a.example/?b=1")
+    (rejected,) = lake.read("rejected_lines").collect()
+    assert (rejected["line"], rejected["line_sha256"]) == (None, sha256(line[:-8]).hexdigest())
 
 
 def test_a_rate_that_is_refused_for_long_ends_the_run_in_a_sentence_and_the_next_one_goes_on(

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import BrokenFileError, LakeError, ParselySparkError, SourceError, VanishedFileError
-from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_slice
+from parsely_spark.ingest import Ingested, ingest_slice
+from parsely_spark.privacy_settings import KEEP_ALL, PrivacySettings
+from parsely_spark.reading import MOST_NAMED
 from parsely_spark.small_work import MOST_LISTED_FILES, MOST_READ_GZ_BYTES, small_work
 from parsely_spark.sources.s3 import list_files, slices_of
 from parsely_spark.storage_errors import storage_errors
@@ -54,6 +56,7 @@ class Limits:
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
         extra: fields that events have beside those of the schema; the lake knows those that it has.
+        privacy: what of a line is not stored.
     """
 
     begin: str | None = None
@@ -65,6 +68,7 @@ class Limits:
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
     extra: tuple[Field, ...] = ()
+    privacy: PrivacySettings = KEEP_ALL
 
 
 @dataclass(kw_only=True)
@@ -210,6 +214,7 @@ class _Run:
                         run_id=self.summary.run_id,
                         number=self._slices,
                         file_hours=self.limits.file_hours,
+                        privacy=self.limits.privacy,
                     )
                     self._add(took)
                     step.note(took.note)

@@ -14,8 +14,10 @@ from pyspark.errors import PySparkException
 from parsely_spark import __version__
 from parsely_spark.crash import may_crash
 from parsely_spark.errors import LakeError, ParselySparkError
-from parsely_spark.ingest import MOST_NAMED, Ingested, ingest_records
+from parsely_spark.ingest import Ingested, ingest_records
 from parsely_spark.jvm import require_driver
+from parsely_spark.privacy_settings import KEEP_ALL, PrivacySettings
+from parsely_spark.reading import MOST_NAMED
 from parsely_spark.small_work import MOST_READ_BYTES, small_work
 from parsely_spark.sources.kinesis.readers import lines_of, seen_in
 from parsely_spark.sources.kinesis.sentences import errors_of_workers, in_a_sentence
@@ -58,6 +60,7 @@ class Pace:
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
         extra: fields that events have beside those of the schema; the lake knows those that it has.
+        privacy: what of a record is not stored.
         is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
 
@@ -68,6 +71,7 @@ class Pace:
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
     extra: tuple[Field, ...] = ()
+    privacy: PrivacySettings = KEEP_ALL
     is_asked_to_end: Callable[[], bool] = lambda: False
 
 
@@ -178,7 +182,8 @@ class _Run:
                 if self._has_new and time.monotonic() >= self._fold_at:
                     self._fold()
                     self._fold_at = time.monotonic() + self.pace.fold_every_s
-                self._record_now_and_then()
+                if self._unrecorded and (datetime.now(UTC) - self._recorded_at).total_seconds() >= _RECORD_EVERY_S:
+                    self.record("running")
                 if self.pace.is_asked_to_end():
                     raise KeyboardInterrupt
         except PySparkException as error:
@@ -208,10 +213,9 @@ class _Run:
         self._note(self.lake, batches, row)
 
     def _note(self, lake: Lake, batches: Sequence[Batch], more: Mapping[str, Any]) -> None:
-        sums = {name: sum(getattr(batch.took, name) for batch in batches) for name in _COUNTS}
         unknown = sorted({name for batch in batches for name in batch.took.unknown})[:MOST_NAMED]
         row: dict[str, Any] = {
-            **sums,
+            **{name: sum(getattr(batch.took, name) for batch in batches) for name in _COUNTS},
             "run_id": self.summary.run_id,
             "job": "stream",
             "ended_at": datetime.now(UTC),
@@ -247,7 +251,9 @@ class _Run:
             work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
             with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
                 lines = lines_of(self.reader.records(rows))
-                took, seen = ingest_records(lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in)
+                took, seen = ingest_records(
+                    lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in, privacy=self.pace.privacy
+                )
             self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)
@@ -283,10 +289,6 @@ class _Run:
             self._touched[fold.name] = self._touched.get(fold.name, 0) + touched
             if fold.name in ("sessions", "pageviews"):  # the table that others follow, and one that does
                 may_crash(f"folded {fold.name}")
-
-    def _record_now_and_then(self) -> None:
-        if (datetime.now(UTC) - self._recorded_at).total_seconds() >= _RECORD_EVERY_S and self._unrecorded:
-            self.record("running")
 
 
 def _told(batch: Batch) -> Iterator[str]:

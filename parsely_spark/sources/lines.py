@@ -68,6 +68,13 @@ def _lines(spark: SparkSession, files: Sequence[RawFile]) -> DataFrame:
     return reduce(DataFrame.union, parts)
 
 
+def tasks_per_cell(files: Sequence[RawFile]) -> int:
+    """How many tasks share an hour, so that a file of ``events`` stays at a size that reads well."""
+    hours = {file.path.rsplit("/", 1)[0] for file in files}
+    bytes_per_hour = sum(file.size_bytes for file in files) / len(hours)
+    return max(1, round(bytes_per_hour / BYTES_PER_TASK))
+
+
 def first_lines(spark: SparkSession, file: RawFile, most: int) -> list[str]:
     """The first *most* lines of *file*, for which no more of it is read than they take."""
     return [row["value"] for row in _lines(spark, [file]).limit(most).collect()]

@@ -43,7 +43,7 @@ REJECTED_LINES = TableSpec(
             "line",
             "string",
             "The line; base64 where it is not UTF-8; null where too long. A record of a CSV file is JSON where it "
-            "has the cells of the header",
+            "has the cells of the header. With a privacy setting the members that it was judged by, or null",
         ),
         TableColumn("line_sha256", "string", "sha256 hex of the line's bytes; of the file's version where too long"),
         TableColumn(

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import REJECTED_LINES
 from parsely_spark.transforms.forgetting import FORGOTTEN
+from parsely_spark.transforms.privacy import kept_of_line
 from parsely_spark.transforms.retention import NO_LONGER_KEPT
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame
 
+    from parsely_spark.privacy_settings import PrivacySettings
     from parsely_spark.sources.s3 import RawFile
     from parsely_spark.tables.catalog import Lake
 
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
 _ONLY_COUNTED = (FORGOTTEN, NO_LONGER_KEPT)
 
 
-def rejected_rows(lines: DataFrame, ingested_at: datetime) -> DataFrame:
-    """Those of parsed *lines* that are no events, but for those that are not to be kept."""
-    line = F.col("_line")
+def rejected_rows(lines: DataFrame, ingested_at: datetime, privacy: PrivacySettings) -> DataFrame:
+    """Those of parsed *lines* that are no events, but for those that are not to be kept.
+
+    Whatever *privacy* keeps of a line, it is known by the hash of all of it, so that it is found again.
+    """
+    line = kept_of_line(privacy)
     return lines.where(~F.col("_reason").isin(*_ONLY_COUNTED)).select(
         F.when(F.is_valid_utf8(line), line).otherwise(F.base64(line.cast("binary"))).alias("line"),
-        F.sha2(line.cast("binary"), 256).alias("line_sha256"),
+        F.sha2(F.col("_line").cast("binary"), 256).alias("line_sha256"),
         F.col("_reason").alias("reason"),
         "source",
         F.lit(ingested_at).alias("first_seen_at"),
