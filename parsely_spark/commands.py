@@ -70,6 +70,7 @@ def batch(settings: BatchSettings) -> None:
         tables=settings.names,
         depths=settings,
         extra=settings.extra_fields,
+        partition=settings.partition,
         privacy=settings,
     )
     summary = run_batch(lake, settings.sources, Progress(lambda: running_tasks(spark)), limits)
@@ -100,6 +101,7 @@ def stream(settings: StreamSettings) -> None:
         tables=settings.names,
         depths=settings,
         extra=settings.extra_fields,
+        partition=settings.partition,
         privacy=settings,
     )
     reader = reader_of(settings.reader, settings)

@@ -35,6 +35,7 @@ from parsely_spark.reporting import MOST_SITES, AudienceSettings, DepthSettings,
 if TYPE_CHECKING:
     from datetime import date
 
+PARTITIONS = ("hour", "date")
 LEAST_KEPT_DAYS, MOST_KEPT_DAYS = 8, 36_500  # events of apps may be a week late
 
 
@@ -134,8 +135,27 @@ class TablesSettings(LakeSettings, DepthSettings):
         return tuple(name.strip() for name in self.tables.split(",")) if self.tables else ()
 
 
+def _check_partition(where: str, text: str) -> None:
+    if text not in PARTITIONS:
+        raise SettingsError(f"{where}={text!r} is neither hour nor date; give one of them.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class BatchSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings):
+class LayoutSettings(Settings):
+    """How the tables of a new lake are laid out."""
+
+    partition: str | None = setting(
+        "what a partition of a new lake is: an hour, or a date where a site has fewer than some 10,000 events a day; "
+        "a lake that is there stays as it is, by default also a new one's is hour",
+        default=None,
+        metavar="hour|date",
+        example="date",
+        check=_check_partition,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings, LayoutSettings):
     """What one run of ``batch`` reads and writes."""
 
     source: tuple[str, ...] = setting(
@@ -205,7 +225,9 @@ class BatchSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraField
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamSettings(TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings, FollowSettings):
+class StreamSettings(
+    TablesSettings, SummarySettings, PrivacySettings, ExtraFieldSettings, LayoutSettings, FollowSettings
+):
     """What ``stream`` reads and writes."""
 
 

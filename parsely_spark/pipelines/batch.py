@@ -56,6 +56,7 @@ class Limits:
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
         extra: fields that events have beside those of the schema; the lake knows those that it has.
+        partition: of a new lake, hour or date; None takes any lake as it is.
         privacy: what of a line is not stored.
     """
 
@@ -68,6 +69,7 @@ class Limits:
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
     extra: tuple[Field, ...] = ()
+    partition: str | None = None
     privacy: PrivacySettings = KEEP_ALL
 
 
@@ -182,7 +184,9 @@ class _Run:
         with self._errors(), self.progress.step("lake") as step:
             if not self._has_tables:
                 self.lake.look()
-                create_missing_tables(self.lake, [fold.name for fold in self.folds], self.limits.extra)
+                create_missing_tables(
+                    self.lake, [fold.name for fold in self.folds], self.limits.extra, self.limits.partition
+                )
                 self._has_tables = True
             is_small = len(listing.files) <= MOST_LISTED_FILES
             with small_work(self.lake.spark, is_small=is_small, stored_bytes=0):

@@ -29,7 +29,7 @@ from parsely_spark.tables.migrating import Lack, add_columns, lack_of, set_prope
 from parsely_spark.tables.rescued import Rescued
 from parsely_spark.tables.retention import whole_of
 from parsely_spark.tables.spec import FORMAT
-from parsely_spark.tables.write import create_table
+from parsely_spark.tables.write import create_table, partition_of
 
 if TYPE_CHECKING:
     from pyspark.sql import types as T
@@ -102,7 +102,7 @@ class _Run:
                 if schema is None:
                     said.append("made")
                     if not self.aim.is_trial:
-                        create_table(self.lake, table)
+                        create_table(self.lake, table, partition=partition_of(self.lake))
                 elif table == EVENTS.name:
                     self._events(schema, said)
                 else:

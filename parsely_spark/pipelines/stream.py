@@ -60,6 +60,7 @@ class Pace:
         tables: the derived tables to bring up to date, with those that they follow; none means all.
         depths: what counts as reading and watching in them.
         extra: fields that events have beside those of the schema; the lake knows those that it has.
+        partition: of a new lake, hour or date; None takes any lake as it is.
         privacy: what of a record is not stored.
         is_asked_to_end: tells whether to end as soon as may be; Ctrl-C asks as well.
     """
@@ -71,6 +72,7 @@ class Pace:
     tables: tuple[str, ...] = ()
     depths: DepthSettings = USUAL_DEPTHS
     extra: tuple[Field, ...] = ()
+    partition: str | None = None
     privacy: PrivacySettings = KEEP_ALL
     is_asked_to_end: Callable[[], bool] = lambda: False
 
@@ -156,7 +158,7 @@ class _Run:
         """Create what is missing, before anything is read."""
         with storage_errors(LakeError, self.lake.place), self.progress.step("lake"):
             self.lake.look()
-            create_missing_tables(self.lake, [fold.name for fold in self.folds], self.pace.extra)
+            create_missing_tables(self.lake, [fold.name for fold in self.folds], self.pace.extra, self.pace.partition)
             self._news = News(self.lake)
 
     def follow(self) -> None:
@@ -198,8 +200,8 @@ class _Run:
         if last is None:
             return "no records yet"
         lag_s, took_s = (last.seen.lag_ms or 0) / 1000, last.took_ms / 1000
-        rejected = f", {so_far.rejected:,} rejected" if so_far.rejected else ""
-        totals = f"{so_far.lines:,} lines, {so_far.inserted:,} new{rejected}"
+        totals = f"{so_far.lines:,} lines, {so_far.inserted:,} new"
+        totals += f", {so_far.rejected:,} rejected" if so_far.rejected else ""
         return f"{lag_s:.1f} s behind, {last.lines_per_s:,}/s, {took_s:.1f} s a batch; {totals}"
 
     def record(self, outcome: str, error: str | None = None) -> None:
@@ -213,13 +215,12 @@ class _Run:
         self._note(self.lake, batches, row)
 
     def _note(self, lake: Lake, batches: Sequence[Batch], more: Mapping[str, Any]) -> None:
-        unknown = sorted({name for batch in batches for name in batch.took.unknown})[:MOST_NAMED]
         row: dict[str, Any] = {
             **{name: sum(getattr(batch.took, name) for batch in batches) for name in _COUNTS},
             "run_id": self.summary.run_id,
             "job": "stream",
             "ended_at": datetime.now(UTC),
-            "unknown_fields": unknown,
+            "unknown_fields": sorted({name for batch in batches for name in batch.took.unknown})[:MOST_NAMED],
             "lag_ms": batches[-1].seen.lag_ms if batches else None,
             "batches": [(b.number, b.ended_at, b.took.lines, b.seen.bytes, b.seen.lag_ms, b.took_ms) for b in batches],
             "gaps": [gap for batch in batches for gap in batch.seen.gaps],
@@ -251,9 +252,8 @@ class _Run:
             work = small_work(lake.spark, is_small=is_small, stored_bytes=self._news.size_bytes)
             with storage_errors(LakeError, self.lake.place), errors_of_workers(), work:
                 lines = lines_of(self.reader.records(rows))
-                took, seen = ingest_records(
-                    lake, lines, run_id=self.summary.run_id, batch=number, look=seen_in, privacy=self.pace.privacy
-                )
+                run_id, privacy = self.summary.run_id, self.pace.privacy
+                took, seen = ingest_records(lake, lines, run_id=run_id, batch=number, look=seen_in, privacy=privacy)
             self._batch_bytes = seen.bytes
             took_ms = round((time.monotonic() - start) * 1000)
             batch = Batch(number=number, ended_at=datetime.now(UTC), seen=seen, took=took, took_ms=took_ms)

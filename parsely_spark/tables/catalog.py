@@ -256,6 +256,10 @@ class Lake:
             return {}
         return {row["key"]: row["value"] for row in rows}
 
+    def partitions_of(self, table: str) -> tuple[str, ...]:
+        """The names of the partition columns of *table*, as it was made."""
+        return tuple(self.detail(table).select("partitionColumns").collect()[0][0])
+
     def checked(self, table: str) -> bool:
         """Whether *table* is there, and as one that this release can read and write.
 

@@ -56,7 +56,8 @@ def compact(lake: Lake, table: str, *, open_hours: int, run_id: str) -> int:
         run_id: names the run in the commits.
     """
     rewritten = 0
-    for cells in _turns(_wanted(lake, table, open_hours)):
+    names = lake.partitions_of(table)
+    for cells in _turns(_wanted(lake, table, names, open_hours)):
         attempt = partial(_optimize, lake, table, cells, run_id=run_id)
         rewritten += until_nobody_was_quicker(lake, table, attempt)
     return rewritten
@@ -76,15 +77,14 @@ def purge(lake: Lake, table: str, *, run_id: str) -> int:
     return until_nobody_was_quicker(lake, table, attempt) if marks else 0
 
 
-def _wanted(lake: Lake, table: str, open_hours: int) -> Counter[Cell]:
+def _wanted(lake: Lake, table: str, names: tuple[str, ...], open_hours: int) -> Counter[Cell]:
     """The closed partitions with something to gain, each with how many small files it has."""
-    names = ALL_TABLES[table].partition_by
     # Told by the paths, which are in Delta's log: to ask for their sizes opens the files themselves.
     files = Counter(_cells(lake.read(table).inputFiles(), names))
     if not files:
         return Counter()
     many = [cell for cell in _closed(files, names, open_hours) if files[cell] > MOST_SMALL_FILES]
-    small = _small_files(lake, table, many) if many else Counter()
+    small = _small_files(lake, table, names, many) if many else Counter()
     return Counter({cell: count for cell, count in small.items() if count > MOST_SMALL_FILES})
 
 
@@ -110,8 +110,7 @@ def _begin(cell: Cell) -> datetime:
     return datetime(day.year, day.month, day.day, hour)
 
 
-def _small_files(lake: Lake, table: str, cells: Sequence[Cell]) -> Counter[Cell]:
-    names = ALL_TABLES[table].partition_by
+def _small_files(lake: Lake, table: str, names: tuple[str, ...], cells: Sequence[Cell]) -> Counter[Cell]:
     rows = lake.read(table).alias("t").where(within(cells, names) if names else F.lit(True))
     files = rows.select(
         *names, F.col("_metadata.file_path").alias("_path"), F.col("_metadata.file_size").alias("_size")
@@ -136,7 +135,7 @@ def _turns(wanted: Counter[Cell]) -> Iterator[list[Cell]]:
 
 def _optimize(lake: Lake, table: str, cells: Sequence[Cell], *, run_id: str) -> int:
     spec = ALL_TABLES[table]
-    where = f"WHERE {_in_words(cells)}" if spec.partition_by else ""
+    where = f"WHERE {_in_words(cells)}" if cells[0] else ""
     order = f"ZORDER BY ({spec.sort_by})" if spec.sort_by else ""
     with saying(lake, {RUN: run_id}, _SETTINGS):
         done = lake.spark.sql(f"OPTIMIZE {lake.name_of(table)} {where} {order}").collect()

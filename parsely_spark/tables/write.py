@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.sql import DataFrame
 
+from parsely_spark.errors import LakeError
 from parsely_spark.jvm import is_driver
-from parsely_spark.tables.catalog import EVENTS, TABLES
+from parsely_spark.tables.catalog import ALL_TABLES, EVENTS, TABLES
 from parsely_spark.tables.commits import (
     Work,
     append_once,
@@ -32,18 +34,23 @@ if TYPE_CHECKING:
     from parsely_spark.tables.catalog import Lake
 
 FIRST_LOAD = Work("first load", 1)
+HOUR = "hour"
 
 
-def create_missing_tables(lake: Lake, derived: Collection[str], extra: Collection[Field] = ()) -> None:
+def create_missing_tables(
+    lake: Lake, derived: Collection[str], extra: Collection[Field] = (), partition: str | None = None
+) -> None:
     """Create the tables that are not there, *derived* and all others, also while another run does the same.
 
     Args:
         lake: where the tables are.
         derived: names of derived tables.
         extra: fields that ``events`` has beside those of the schema; at least, where it is there.
+        partition: hour or date, of all tables that are cut by hour; None is that of the lake, of a new one hour.
 
     Raises:
-        LakeError: if a table that is there is not one that this release can read and write; then none is created.
+        LakeError: if a table that is there is not one that this release can read and write, or has other partitions;
+            then none is created.
     """
     left_alone = {fold.name for fold in FOLDS}.difference(derived)
     wanted = [name for name in TABLES if name not in left_alone]
@@ -53,14 +60,29 @@ def create_missing_tables(lake: Lake, derived: Collection[str], extra: Collectio
         if extra and there[EVENTS.name]:
             require_extras(lake, extra)
         missing = [name for name in wanted if not there[name]]
-        list(threads.map(lambda name: create_table(lake, name, extra), missing))
+        cut = partition or HOUR
+        if there[EVENTS.name] and (partition or missing):
+            cut = partition_of(lake)
+            if partition not in (None, cut):
+                raise LakeError(
+                    f"{lake.name_of(EVENTS.name)} is partitioned by {cut}, which cannot be changed, and --partition "
+                    f"{partition} was given; leave that out, or give another lake."
+                )
+        list(threads.map(lambda name: create_table(lake, name, extra, partition=cut), missing))
 
 
-def create_table(lake: Lake, table: str, extra: Collection[Field] = ()) -> None:
-    """Create *table* unless it is there, ``events`` with the *extra* fields."""
+def partition_of(lake: Lake) -> str:
+    """What a partition of *lake*, which has events, is: hour or date."""
+    return HOUR if HOUR in lake.partitions_of(EVENTS.name) else "date"
+
+
+def create_table(lake: Lake, table: str, extra: Collection[Field] = (), *, partition: str) -> None:
+    """Create *table* unless it is there, ``events`` with the *extra* fields, by *partition* if it is cut by hour."""
+    spec = with_extras(extra) if table == EVENTS.name else ALL_TABLES[table]
+    names = tuple(name for name in spec.partition_by if name != HOUR or partition == HOUR)
 
     def attempt() -> int:
-        lake.create_missing(table, with_extras(extra) if table == EVENTS.name else None)
+        lake.create_missing(table, replace(spec, partition_by=names))
         return 0
 
     until_nobody_was_quicker(lake, table, attempt)
