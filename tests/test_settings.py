@@ -477,7 +477,15 @@ def test_a_setting_of_several_commands_has_one_type_and_one_meaning_unless_it_is
 def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
     shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "class_archives", "verbose"]
-    assert list(declared(BatchSettings)) == [*own, *shared, "skim_s", "deep_read_s", "deep_watch_s", "json"]
+    assert list(declared(BatchSettings)) == [
+        *own,
+        *shared,
+        "skim_s",
+        "deep_read_s",
+        "deep_watch_s",
+        "json",
+        "extra_field",
+    ]
 
 
 def test_a_folder_is_registered_in_a_schema():
