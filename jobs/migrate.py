@@ -1,4 +1,4 @@
-"""Add to an older lake what this release has more, and extra fields: `spark-submit jobs/migrate.py --help`."""
+"""Add to an older lake what it lacks, and extra fields: `spark-submit jobs/migrate.py --help`."""
 
 from __future__ import annotations
 

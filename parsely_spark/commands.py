@@ -228,7 +228,7 @@ def _check_kept(settings: MaintainSettings) -> None:
 
 
 def migrate(settings: MigrateSettings) -> None:
-    """Add to an older lake what this release has more, and extra fields."""
+    """Add to an older lake what it lacks, and extra fields."""
     find_spark()
     from parsely_spark.pipelines.migrate import Aim, run_migrate
     from parsely_spark.session import running_tasks

@@ -348,7 +348,7 @@ def older_than(lake: Lake, folder: Path) -> Lake:
         ]
         frame = lake.spark.createDataFrame(values, kept)
         frame.write.format("delta").mode("append").saveAsTable(older.name_of(spec.name))
-    narrow = replace(SESSIONS, columns=tuple(c for c in SESSIONS.columns if c.name != "custom_events"))
+    narrow = replace(SESSIONS, columns=tuple(c for c in SESSIONS.columns if c.name != "watched_s"))
     older.create_missing("sessions", of_fold(narrow))
     rebuild_fold(older, narrow, run_id="of an older release")
     for table in TABLES:
@@ -388,7 +388,7 @@ def test_an_older_lake_says_that_it_has_to_be_migrated_and_is_then_as_a_new_one(
     ]
     assert done.moved > 100
     assert done.tables["sessions"] == [
-        "column custom_events (bigint) added",
+        "column watched_s (bigint) added",
         "made again from the events",
         "property delta.enableDeletionVectors set",
         "format 2 set",

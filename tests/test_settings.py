@@ -478,7 +478,7 @@ def test_a_command_shows_its_own_settings_first():
     own = ["source", "from", "until", "slice_mib", "slice_files", "file_hours", "retry"]
     shared = ["tables", "lake", "catalog", "turns", "s3_endpoint_url", "class_archives", "verbose"]
     depths, privacy = ["skim_s", "deep_read_s", "deep_watch_s"], ["visitor_ip", "user_agent", "strip_query"]
-    assert list(declared(BatchSettings)) == [*own, *shared, *depths, "json", *privacy]
+    assert list(declared(BatchSettings)) == [*own, *shared, *depths, "json", *privacy, "extra_field", "partition"]
 
 
 def test_a_folder_is_registered_in_a_schema():
