@@ -15,7 +15,7 @@ OLDER := $(shell sed -nE '3,$$s/^([0-9]+\.[0-9]+)\..*/\1/p' $(wildcard $(VERSION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: help prerequisites dev demo test test-matrix test-oldest test-connect soak bench check format docs wheel dist lock clean
+.PHONY: help prerequisites dev demo notebooks test test-matrix test-oldest test-connect soak bench check format docs wheel dist lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ endef
 
 demo: dev ## the whole of it on this machine: generate a day, build the tables and print what is in them
 	@$(BIN)/parsely-spark demo
+
+notebooks: dev ## run the notebooks on the lake of `make demo` and write the pictures of docs/notebooks.md
+	@$(BIN)/python tools/notebooks.py
 
 test: dev ## run the tests, in two processes with a Spark each
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -41,17 +41,9 @@ html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
 
 # Captions and pages of the sidebar, in the order of somebody who begins.
 CONTENTS = {
-    "Begin": ["docs/samples", "docs/python", "docs/report"],
-    "Run": [
-        "docs/spark-submit",
-        "conf/README",
-        "docs/s3",
-        "docs/stream",
-        "docs/maintain",
-        "docs/operations",
-        "docs/doctor",
-        "docs/settings",
-    ],
+    "Begin": ["docs/samples", "docs/python", "docs/notebooks", "docs/report"],
+    "Run": ["docs/spark-submit", "conf/README", "docs/s3", "docs/stream", "docs/doctor", "docs/settings"],
+    "Look after": ["docs/operations", "docs/maintain", "docs/privacy", "docs/upgrading"],
     "Data": ["docs/tables", "docs/events", "docs/migrating"],
     "Inside": ["docs/architecture", "docs/performance", "docs/decisions/README", "CONTRIBUTING", "CHANGELOG"],
 }

@@ -148,7 +148,7 @@ class LayoutSettings(Settings):
         "what a partition of a new lake is: an hour, or a date where a site has fewer than some 10,000 events a day; "
         "a lake that is there stays as it is, by default also a new one's is hour",
         default=None,
-        metavar="hour|date",
+        metavar="UNIT",
         example="date",
         check=_check_partition,
     )

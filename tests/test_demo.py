@@ -1,27 +1,35 @@
-"""The demo shows what is in the tables, and the notebook and the Python page run on its lake."""
+"""The demo shows what is in the tables, and the notebooks and the Python page run on its lake."""
 
 from __future__ import annotations
 
-import json
+import ast
 import re
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_docs import ROOT, commands_of, python_of
 
+from parsely_spark.api import open_lake
 from parsely_spark.cli import main
 from parsely_spark.demo import run_demo
 from parsely_spark.errors import SettingsError
 from parsely_spark.session import running_tasks
 from parsely_spark.settings import DemoSettings
+from parsely_spark.tables.catalog import ALL_TABLES, Lake
+from parsely_spark.tables.ledger import record_run
+from parsely_spark.tables.views import VIEWS
+from tools.notebooks import NOTEBOOKS, PICTURE, cells_of, picture_of, run
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from collections.abc import Callable
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+    from matplotlib.figure import Figure
+    from pyspark.sql import DataFrame, SparkSession
+
+    from parsely_spark.api import OpenLake
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +64,99 @@ def test_the_demo_leaves_a_folder_alone_that_no_demo_made(tmp_path: Path) -> Non
     assert (tmp_path / "precious").exists()
 
 
-@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.fixture(scope="module")
+def followed(spark: SparkSession, demo: Path) -> Path:
+    """The lake of the demo, after a stream has noted two batches with records, one without, and a gap."""
+    lake, at = Lake(spark, str(demo / "lake")), datetime(2026, 1, 15, 12, tzinfo=UTC)
+    counts = {"lines": 900, "inserted": 0, "duplicate": 900, "rejected": 0, "blank": 0}
+    later = at + timedelta(seconds=10)
+    batches = [(1, at, 600, 6_000, 1_500, 2_000), (2, later, 300, 3_000, 250, 1_200), (3, later, 0, 0, None, 40)]
+    gap = ("shardId-000000000000", at - timedelta(hours=2), at - timedelta(hours=1))
+    run = {"run_id": "s", "job": "stream", "outcome": "gap", "started_at": at, "ended_at": at, "gaps": [gap]}
+    record_run(lake, run | {"batches": batches} | counts)
+    return demo / "lake"
+
+
+def whole(rows: DataFrame) -> int:
+    """Rows that are not of bots."""
+    return rows.where("not is_bot").count()
+
+
+# What a notebook has summed up is what the tables hold.
+SUMS: dict[str, Callable[[OpenLake, dict[str, Any]], list[tuple[Any, Any]]]] = {
+    "tour": lambda lake, of: [
+        (of["rows"]["events"], 3000),
+        (of["hours"]["pageviews"].sum(), of["lake"].table("events").where("action = 'pageview'").count()),
+    ],
+    "engaged_time": lambda lake, of: [
+        (set(of["totals"]["engaged_s"]), {lake.table("pageviews").agg({"engaged_s": "sum"}).collect()[0][0]}),
+        (of["totals"]["pageviews"].nunique(), 1),
+    ],
+    "sessions_and_sources": lambda lake, of: [
+        (of["sources"]["sessions"].sum(), whole(lake.table("sessions"))),
+        (round(of["tiers"]["visitors"].sum()), 100),
+    ],
+    "conversions": lambda lake, of: [
+        (of["types"]["conversions"].sum(), whole(lake.table("conversions"))),
+        (
+            round(of["by_type"][["first_touch", "last_touch", "linear"]].sum().sum()),
+            3 * of["ways"]["conversions"].sum(),
+        ),
+    ],
+    "streaming": lambda lake, of: [
+        (of["counts"]["pageviews"].sum(), whole(lake.table("events").where("action = 'pageview'"))),
+        (sum(batch["numInputRows"] for batch in of["progress"]), 3000),
+        (list(of["batches"]["lag_s"]), [0.25, 1.5]),
+        (list(of["gaps"]["what"]), ["gap of the stream", "hours listed by batch"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_on_the_lake_of_the_demo(
-    demo: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession, followed: Path, notebook: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each code cell, in order, as Jupyter would run them."""
-    monkeypatch.setenv("PARSELY_SPARK_LAKE", str(demo / "lake"))
-    names: dict[str, object] = {}
-    for cell in json.loads(notebook.read_text())["cells"]:
-        if cell["cell_type"] == "code":
-            exec("".join(cell["source"]), names)
-    assert "engaged_minutes" in capsys.readouterr().out
+    """Each plot says what it is and what its axes are, and the sums are those of the tables."""
+    monkeypatch.setenv("PARSELY_SPARK_LAKE", str(followed))
+    before = spark.catalog.listTables()
+    figures: list[Figure] = []
+    named = run(notebook, lambda cell, of: figures.extend(of))
+    assert len(figures) >= 2
+    for figure in figures:
+        axes = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
+        assert figure.get_suptitle() or all(axis.get_title() for axis in axes)
+        assert axes[0].get_ylabel(), axes[0].get_title()
+        assert axes[-1].get_xlabel(), axes[0].get_title()
+    for shown, held in SUMS[notebook.stem](open_lake(followed, spark=spark), named):
+        assert shown == held
+    assert spark.catalog.listTables() == before
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_bare_and_defines_nothing_and_has_one_picture(notebook: Path) -> None:
+    """What it printed would be somebody's data; what it defined would be a rule in a second place."""
+    cells = cells_of(notebook)
+    code = [cell for cell in cells if cell.is_code]
+    assert all(cell.is_bare for cell in cells)
+    nodes = [node for cell in code for node in ast.walk(ast.parse(cell.source))]
+    assert not [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+    assert code[0] == cells_of(NOTEBOOKS[0])[1]  # they open the lake alike, and look alike
+    assert [PICTURE in cell.tags for cell in code].count(True) == 1
+
+
+def test_the_tour_goes_by_every_table_and_view_with_its_grain() -> None:
+    """As far as the grain goes in one clause."""
+    told = "\n".join(cell.source for cell in cells_of(NOTEBOOKS[0].with_name("tour.ipynb")) if not cell.is_code)
+    headings = set(re.findall(r"^### (.*)", told, re.M))
+    specs = (*ALL_TABLES.values(), *VIEWS.values())
+    assert headings == {f"`{spec.name}`: {re.split(r'[;:(]', spec.grain)[0].strip()}" for spec in specs}
+
+
+def test_the_page_about_the_notebooks_shows_a_small_picture_of_each() -> None:
+    page = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    assert re.findall(r"\(\.\./notebooks/(\w+)\.ipynb\)", page) == re.findall(r"\(images/notebook-(\w+)\.png\)", page)
+    assert set(re.findall(r"\(images/notebook-(\w+)\.png\)", page)) == {notebook.stem for notebook in NOTEBOOKS}
+    assert all(picture_of(notebook).stat().st_size < 60_000 for notebook in NOTEBOOKS)
 
 
 def test_the_python_page_runs_as_shown(
