@@ -30,8 +30,7 @@ from parsely_spark.tables.erasure import (
     erase_lines,
     erase_rescued,
     erase_rows,
-    erased_events,
-    noted_erasures,
+    note_erasures_of_the_dead,
 )
 from parsely_spark.tables.folding import fold_new_events, state_of
 from parsely_spark.tables.folds import USUAL_DEPTHS, folds_of
@@ -136,11 +135,7 @@ class _Run:
             usual["events_version"] = version_of(self.lake, EVENTS.name)
             own = {"run_id": self.proof.run_id, "outcome": outcome, "error": error, "rows_touched": touched}
             record_run(self.lake, usual | own)
-            noted = noted_erasures(self.lake)
-            for run_id, deleted in erased_events(self.lake).items():
-                if run_id not in noted:
-                    died = {"run_id": run_id, "outcome": "failed", "error": "It has noted nothing of what it deleted."}
-                    record_run(self.lake, usual | died | {"rows_touched": {EVENTS.name: deleted}})
+            note_erasures_of_the_dead(self.lake, usual | own)
 
     def _fold(self) -> None:
         news = News(self.lake)

@@ -16,6 +16,7 @@ from parsely_spark.storage_errors import storage_errors
 from parsely_spark.tables.catalog import ALL_TABLES, EVENTS, INGESTED_FILES, RUNS
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.compaction import compact
+from parsely_spark.tables.erasure import note_erasures_of_the_dead
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.retention import expire
 from parsely_spark.tables.trimming import trim_ledger, trim_runs
@@ -86,7 +87,10 @@ def run_maintain(lake: Lake, progress: Progress, care: Care) -> Maintained:
         outcome = {"outcome": "failed" if error else "done", "error": error}
         with storage_errors(LakeError, lake.place):
             of_events = {"events_version": version_of(lake, EVENTS.name), "rows_touched": done.expired}
-            record_run(lake, {"run_id": done.run_id, "job": "maintain", **outcome, **times, **of_events})
+            run = {"run_id": done.run_id, "job": "maintain", **outcome, **times, **of_events}
+            record_run(lake, run)
+            if care.keep_days:
+                note_erasures_of_the_dead(lake, run)
     return done
 
 

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES, RUNS
 from parsely_spark.tables.commits import RUN, history, said, saying, until_nobody_was_quicker, version_that
+from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import ERASED, EXPIRED
 from parsely_spark.transforms.forgetting import is_listed
 
@@ -92,16 +93,29 @@ def erase_listed(lake: Lake, gone: Listed, *, run_id: str) -> int:
 
 
 def erased_events(lake: Lake) -> dict[str, int]:
-    """How many events were deleted, for whomever or for their age, by run: as it has noted, or else as commits say."""
-    # A run that has died after its commit has noted nothing; Delta's log knows of it for a month.
+    """How many events were deleted, for whomever or for their age, by run: as it has noted, or as commits say more."""
     by_run = Counter[str]()
     for commit in history(lake, EVENTS.name, None):
         if said(commit).get(ERASED) in _OF_EVENTS:
             by_run[said(commit)[RUN]] += int(commit["operationMetrics"]["numDeletedRows"])
-    return {**by_run, **noted_erasures(lake)}
+    return dict(by_run | Counter(_noted_erasures(lake)))
 
 
-def noted_erasures(lake: Lake) -> dict[str, int]:
+def note_erasures_of_the_dead(lake: Lake, run: Mapping[str, object]) -> None:
+    """Note what runs have deleted that died before they noted it: Delta's log knows of it for a month.
+
+    Args:
+        lake: where the tables are.
+        run: the row of ``runs`` of the one that notes it; times and versions are taken from it.
+    """
+    noted = _noted_erasures(lake)
+    for run_id, deleted in erased_events(lake).items():
+        if run_id not in noted:
+            died = {"run_id": run_id, "outcome": "failed", "error": "It has noted nothing of what it deleted."}
+            record_run(lake, {**run, **died, "rows_touched": {EVENTS.name: deleted}})
+
+
+def _noted_erasures(lake: Lake) -> dict[str, int]:
     """How many events were deleted, by the run that has noted it."""
     deleted = F.coalesce(F.col("rows_touched")[EVENTS.name], F.lit(0)).alias("deleted")
     rows = lake.read(RUNS.name).where(F.col("job").isin(JOB, "maintain")).select("run_id", deleted).collect()
