@@ -317,6 +317,7 @@ def test_a_lake_of_a_newer_format_is_left_alone(newer: Lake, tmp_path: Path, ent
 
 def test_a_single_table_of_a_newer_format_is_named(copied: Lake, tmp_path: Path) -> None:
     set_format(copied, "sessions", 3)
+    copied.spark.sql(f"ALTER TABLE {copied.name_of('sessions')} ADD COLUMNS (of_a_newer_release BIGINT)")
     put(tmp_path, line("never read"))
     with pytest.raises(LakeError, match=r"/sessions` is of format 3, and"):
         run(copied, [f"file:{tmp_path}"])

@@ -104,7 +104,7 @@ class _Run:
         """Do it, in the order in which a run may die between two steps: first of all nothing more comes in."""
         run_id, tables = self.proof.run_id, self.proof.tables
         with self.progress.step("look") as step:
-            for table in [table for table in TABLES if self.lake.checked(table)]:
+            for table in [table for table in TABLES if self.lake.checked(table, is_one_of_all=True)]:
                 tables[table] = TableProof(found=self._count(table))
             self.proof.sources, self.proof.folders = self._sources(), self._folders()
             step.note(f"{sum(of.found for of in tables.values()):,} rows found")

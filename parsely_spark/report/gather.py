@@ -47,7 +47,7 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
             period = find_period(lake, asked)
             named, more, events = find_sites(lake, asked, period)
             step.note(f"{period.since} until {period.until} ({period.timezone}), {len(named)} sites")
-        there = frozenset(table for table in TABLES if lake.checked(table))
+        there = frozenset(table for table in TABLES if lake.checked(table, is_one_of_all=True))
         sites = {apikey: Site(apikey=apikey, newest_at=newest_at) for apikey, newest_at in named}
         all_sites = Site(apikey=None, newest_at=max((at for _, at in named), default=None))
         of = audience.Audience(lake=lake, reporting=asked.reporting, period=period, sites=tuple(sites))

@@ -56,7 +56,8 @@ def create_missing_tables(
     wanted = [name for name in TABLES if name not in left_alone]
     # Most of it is waiting for one commit after another.
     with ThreadPoolExecutor(max_workers=4) as threads:
-        there = dict(zip(wanted, threads.map(lake.checked, wanted), strict=True))
+        are_there = threads.map(lambda name: lake.checked(name, is_one_of_all=True), wanted)
+        there = dict(zip(wanted, are_there, strict=True))
         if extra and there[EVENTS.name]:
             require_extras(lake, extra)
         missing = [name for name in wanted if not there[name]]
