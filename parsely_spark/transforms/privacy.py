@@ -63,19 +63,15 @@ def without_private(lines: DataFrame, privacy: PrivacySettings, extra: Sequence[
     if privacy.keeps_all:
         return lines
     require_columns(lines, (*_KEYS, *_TEXTS, *_LISTS, "_rescued", "_unknown"), step="without_private")
-    names, columns = privacy.strip_query, lines.columns
     rest = _certain_members(F.col("_rescued"), privacy)
-    cut = lines.withColumns({"_rescued": rest, "_unknown": _certain_names(F.col("_unknown"), privacy)})
-    texts = (*_TEXTS, *(field.name for field in extra if field.type == "string"))
-    lists = (*_LISTS, *(field.name for field in extra if field.type == "array<string>"))
-    cut = cut.withColumns(
-        _visitor_fields(privacy) | _certain_fields((*texts[len(_TEXTS) :], *lists[len(_LISTS) :]), privacy)
-    )
-    if names:
-        cut = _without_parameters(cut, names, texts, lists).withColumns(
-            {copy: F.lit(None).cast("string") for copy in _copies(names)}
-        )
-    return cut.select(*columns)
+    unknown = _certain_names(F.col("_unknown"), privacy)
+    texts = tuple(field.name for field in extra if field.type == "string")
+    lists = tuple(field.name for field in extra if field.type == "array<string>")
+    of_visitor = _visitor_fields(privacy) | _certain_fields((*texts, *lists), privacy)
+    cut = lines.withColumns({"_rescued": rest, "_unknown": unknown, **of_visitor})
+    if privacy.strip_query:
+        cut = _without_parameters(cut, privacy.strip_query, (*_TEXTS, *texts), (*_LISTS, *lists))
+    return cut.select(*lines.columns)
 
 
 def kept_of_line(privacy: PrivacySettings) -> Column:
@@ -181,7 +177,8 @@ def _without_parameters(
 
     whole = {name: chosen(name, F.get("_cut", F.lit(number))) for number, name in enumerate(text_fields)}
     lists = {name: chosen(name, F.transform(name, lambda text: _cut(text, names))) for name in list_fields}
-    return cut.withColumns(whole | lists)
+    emptied = dict.fromkeys(_copies(names), F.lit(None).cast("string"))
+    return cut.withColumns(whole | lists | emptied)
 
 
 def _cut(text: Column, names: tuple[str, ...]) -> Column:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -42,9 +43,16 @@ def without_parameters_of_json(text: Column, names: Sequence[str]) -> Column:
 
 
 def may_hold_parameters(text: Column, names: Sequence[str]) -> Column:
-    """Whether *text* holds a name of *names* before an equals sign, wherever; a cheap question to begin with."""
-    first = "".join(map(re.escape, sorted({letter for name in names for letter in name[0].lower() + name[0].upper()})))
-    return text.rlike(rf"(?i)(?=[{first}%\\]){_any_of(tuple(names))}")
+    """Whether *text* holds a name of *names* before an equals sign, wherever.
+
+    The search for it tries every letter that a name begins with, so first comes what is quick and nearly always false.
+    """
+    lower = F.lower(text)
+    plain = reduce(or_, (F.contains(lower, F.lit(name.lower())) for name in names))
+    letters = {byte for name in names for case in (name.lower(), name.upper()) for byte in case.encode()}
+    codes = "|".join(f"{byte:02x}" for byte in sorted(letters))
+    is_likely = plain | text.rlike(rf"(?i){_PERCENT}(?:{codes})|\\u")
+    return is_likely & text.rlike(f"(?i){_any_of(tuple(names))}")
 
 
 def _without(text: Column, names: tuple[str, ...], *, is_json: bool) -> Column:
