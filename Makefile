@@ -80,7 +80,7 @@ test-spark-%: .venv-%/.jars
 # As a client of Spark Connect, which Databricks' serverless compute is, and with what that refuses refused: the whole path
 # of batch, what it cuts, and what is folded twice, late, or after upkeep or a rebuild.
 CONNECT_TESTS := $(addprefix tests/test_,batch.py fold.py privacy.py) \
-    -k "test_batch or is_private or believes or made_again_meanwhile or upkeep or silence or far_away or new_events"
+    -k "test_batch or is_dropped or believes or made_again_meanwhile or upkeep or silence or far_away or new_events"
 test-connect: dev ## run the tests of batch, and those of folds that merge, on Spark Connect
 	@SPARK_REMOTE='local[2]' $(BIN)/python -m pytest $(CONNECT_TESTS)
 
