@@ -178,8 +178,8 @@ def verify(settings: VerifySettings) -> None:
         rows = sum(findings.different.values())
         what = f"{rows:,} rows" if rows else "sums of rows"
         raise LakeError(
-            f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables, and "
-            "events that are missing or doubled are mended by reading the raw events into a new lake."
+            f"{what} of {lake.place} are not as they should be; `parsely-spark rebuild` mends derived tables, reading "
+            "their files again (docs/operations.md) events that are missing, and a new lake those that are doubled."
         )
 
 

@@ -82,7 +82,7 @@ ok             clock            [012] s (ahead of|behind) http://127\.0\.0\.1:\d
 ok             source list      s3a://parsely-dw-x/events/2025/11/22, the newest day, has 3 objects in 2 hours
 ok             source read      s3a://parsely-dw-x/events/2025/11/22/09/b\.gz: 2 of its first 2 lines are events
 ok             lake list        s3a://lake/tables can be listed
-ok             lake write       s3a://lake/tables/_leases/doctor-\w{32}\.json was written
+ok             lake write       s3a://lake/tables/_doctor/\w{32}\.json was written
 ok             lake read        it was read as it was written
 ok             lake condition   a second writer is refused \(If-None-Match, If-Match\), so that runs can take turns
 ok             lake delete      it was deleted
@@ -111,7 +111,7 @@ def test_where_all_is_well_each_check_is_a_line_and_no_key_is_shown_even_with_sp
     assert run.returncode == 0, run.stdout
     wanted = ALL_IS_WELL.strip().splitlines()
     assert [said for said, pattern in zip(told, wanted, strict=True) if not re.fullmatch(pattern, said)] == []
-    assert left == ["tables/_leases/"]  # the folder, to S3A
+    assert left == ["tables/_doctor/"]  # the folder, to S3A
     assert "INFO" in run.stderr  # Spark's log, in which the keys could be
     keys = (parsely.access_key, parsely.secret_key, role.access_key, role.secret_key, role.session_token or "")
     shown = run.stdout + run.stderr
@@ -493,7 +493,7 @@ def test_a_right_that_is_missing_at_the_lake_is_named(spark: SparkSession, s3: M
     bucket = f"dr-lake-no-{missing[3:].lower()}"
     lake = users_bucket(spark, s3, bucket, *set(RIGHTS) - {missing})
     told = lines_of(look_at_folder(spark, lake, takes_turns=True))
-    ours = f"{lake}/_leases/doctor-ID.json"
+    ours = f"{lake}/_doctor/ID.json"
     where = ours if missing == "s3:DeleteObject" else lake
     check = {"s3:ListBucket": "list", "s3:PutObject": "write", "s3:GetObject": "read", "s3:DeleteObject": "delete"}
     refused = line("failed", f"lake {check[missing]}", f"{where}: access is denied ({missing}); {LAKE_NEEDS}")
@@ -522,11 +522,11 @@ def test_a_server_that_passes_over_conditions_is_found_out_and_left_clean(spark:
         point(spark, "dr-careless", url, Keys("a", "b"))
         told = lines_of(look_at_folder(spark, "s3a://dr-careless/tables", takes_turns=True))
     said = (
-        "s3a://dr-careless/tables/_leases/doctor-ID.json: this storage does not know conditional writes, by which runs "
+        "s3a://dr-careless/tables/_doctor/ID.json: this storage does not know conditional writes, by which runs "
         "take turns; let only one run at a time write and say so with --no-turns."
     )
     assert told[3:] == [line("failed", "lake condition", said), line("ok", "lake delete", "it was deleted")]
-    assert keys_in(s3, "dr-careless") == ["tables/_leases/"]
+    assert keys_in(s3, "dr-careless") == ["tables/_doctor/"]
 
 
 def test_without_turns_no_condition_is_asked_for(spark: SparkSession, s3: Moto) -> None:
@@ -624,10 +624,10 @@ def put(folder: Path, name: str, body: bytes) -> str:
 def test_another_file_system_is_written_and_left_clean(spark: SparkSession, tmp_path: Path) -> None:
     lake = f"file:{tmp_path}/lake"
     assert lines_of(look_at_folder(spark, lake, takes_turns=True)) == [
-        line("ok", "lake write", f"{lake}/_leases/doctor-ID.json was written"),
+        line("ok", "lake write", f"{lake}/_doctor/ID.json was written"),
         line("ok", "lake delete", "it was deleted"),
     ]
-    assert list((tmp_path / "lake/_leases").iterdir()) == []
+    assert list((tmp_path / "lake/_doctor").iterdir()) == []
 
 
 def test_a_schema_is_tried_by_a_table_that_is_dropped_again(spark: SparkSession, tmp_path: Path) -> None:

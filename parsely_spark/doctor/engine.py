@@ -64,7 +64,7 @@ def _new_folder(spark: SparkSession, folder: str | None) -> Iterator[str]:
         return
     if folder is None or not is_driver(spark):
         raise NotReachedError("where Spark has several machines, a --lake is needed to try a table in")
-    place = f"{folder.rstrip('/')}/_leases/doctor-{uuid.uuid4().hex}"
+    place = f"{folder.rstrip('/')}/_doctor/{uuid.uuid4().hex}"
     try:
         yield place
     except BaseException:

@@ -69,14 +69,14 @@ def _reaches_by_s3a(spark: SparkSession, lake: str) -> bool:
 
 
 class _Trial:
-    """One object of our own in the folder of a lake, beside those by which writers take turns."""
+    """One object of our own in the folder of a lake; those by which writers take turns, beside it, nobody deletes."""
 
     def __init__(self, spark: SparkSession, lake: str, *, takes_turns: bool) -> None:
         self._spark = spark
         self._lake = lake
         self._takes_turns = takes_turns
         self._text = uuid.uuid4().hex
-        self._uri = f"{lake.rstrip('/')}/_leases/doctor-{uuid.uuid4().hex}.json"
+        self._uri = f"{lake.rstrip('/')}/_doctor/{uuid.uuid4().hex}.json"
         self._is_written = False
         self._is_read = False
 

@@ -83,7 +83,7 @@ INGESTED_FILES = TableSpec(
 
 RUNS = TableSpec(
     name="runs",
-    grain="one row per run of `batch`, and per minute of one of `stream`",
+    grain="one row per run of `batch`, and per minute of one of `stream` that had a batch",
     columns=(
         TableColumn("run_id", "string", "Names the run"),
         TableColumn("job", "string", "Its command"),

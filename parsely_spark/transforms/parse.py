@@ -17,6 +17,7 @@ from parsely_spark.checks import require_columns
 from parsely_spark.schema import EVENT_FIELDS, event_struct
 from parsely_spark.transforms import tolerant
 from parsely_spark.transforms.forgetting import FORGOTTEN
+from parsely_spark.transforms.retention import NO_LONGER_KEPT
 from parsely_spark.transforms.tolerant import CORRUPT
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ REASONS = {
     "no_time": "Neither timestamp_info_nginx_ms nor ts_action holds a time.",
     "time_out_of_range": "The server time lies before 2010 or more than a day after the ingestion.",
     FORGOTTEN: "It is of a visitor who was forgotten. Such lines are only counted, and none is kept here.",
+    NO_LONGER_KEPT: "It is of a day whose events are not kept any more; only counted, likewise.",
 }
 
 JSON_OPTIONS = {
