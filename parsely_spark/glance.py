@@ -73,7 +73,7 @@ class Account:
         days: how many days.
         reasons: of the lines that were rejected in them for the first time, how many by each reason.
         unknown_fields: that the schema does not know; their values are rescued.
-        broken: the objects, whenever they came, that could not be read and have no whole one in their place, with why.
+        broken: the objects that could not be read, in 30 days, and have no whole one in their place, with why.
     """
 
     days: int

@@ -298,6 +298,16 @@ class MaintainSettings(LakeSettings, SummarySettings):
         check=check_keep_days,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.kept) < len(self.keep_days):
+            raise SettingsError(f"keep_days={list(self.keep_days)} names a table twice; give each once.")
+        for table in ("pageviews", "videoviews"):
+            if self.kept.get(table, MOST_KEPT_DAYS + 1) > self.kept.get("sessions", MOST_KEPT_DAYS + 1):
+                raise SettingsError(
+                    f"keep_days={list(self.keep_days)}: rows of {table} follow those of sessions; keep them no longer."
+                )
+
     @property
     def kept(self) -> dict[str, int]:
         """How many days of which table are kept."""

@@ -11,19 +11,24 @@ import pytest
 from lakes import DERIVED, readable, rows_of
 from oracle import sessions, unique_events
 from oracle_tables import as_text, tables
+from plain_events import events
 from pyspark.sql import functions as F
 
 from parsely_spark.cli import main, understand
-from parsely_spark.errors import SettingsError
-from parsely_spark.pipelines.batch import run_batch
+from parsely_spark.errors import LakeError, SettingsError
+from parsely_spark.pipelines.batch import Limits, run_batch
 from parsely_spark.pipelines.forget import Wish, run_forget
 from parsely_spark.pipelines.maintain import Care, run_maintain
 from parsely_spark.pipelines.rebuild import run_rebuild
 from parsely_spark.pipelines.verify import run_verify
 from parsely_spark.progress import Progress
 from parsely_spark.tables.catalog import Lake
-from parsely_spark.tables.commits import version_of
-from parsely_spark.tables.retention import announced, expire
+from parsely_spark.tables.commits import history, said
+from parsely_spark.tables.expiry import expire_events, expire_rows
+from parsely_spark.tables.folding import FOLDED, fold_new_events, rebuild_fold, state_of
+from parsely_spark.tables.folds.sessions import SESSIONS
+from parsely_spark.tables.retention import announced
+from parsely_spark.tables.write import insert_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +38,7 @@ if TYPE_CHECKING:
 
 QUIET = Progress(is_terminal=False)
 BORDER = datetime(2026, 2, 1, tzinfo=UTC)
-A_DAY = timedelta(days=1)
-NO_FILES = Care(optimizes=False, vacuums=False)
+A_DAY, NOTICE = timedelta(days=1), timedelta(hours=20)
 
 
 def line(event_id: str, at: datetime, visitor: str, *, session: datetime | None = None, **fields: Any) -> bytes:
@@ -124,7 +128,7 @@ def test_events_of_days_that_are_gone_stay_gone_and_what_was_made_of_them_stays(
     assert 10 < len(gone) < len(old) - 10
     # when: a day later
     night = datetime.now(UTC) + A_DAY
-    oldest, deleted = expire(lake, "events", oldest=BORDER.date(), now=night, after=timedelta(hours=20), run_id="night")
+    oldest, deleted = expire_events(lake, oldest=BORDER.date(), now=night, after=NOTICE, run_id="night")
     # then
     assert (oldest, deleted) == (BORDER.date(), len(gone))
     assert {row["event_id"] for row in lake.read("events").collect()} == {
@@ -166,22 +170,69 @@ def test_a_row_of_days_that_are_kept_is_still_compared(kept: tuple[Lake, Path]) 
         lake.delta("sessions").update(rows, {"engaged_s": F.col("engaged_s") - 1})
 
 
-def test_what_is_announced_only_rises(kept: tuple[Lake, Path]) -> None:
-    """And each night announces the next day, and does what was announced the night before."""
+def test_rows_of_a_derived_table_go_at_once_and_it_still_says_how_far_it_is(kept: tuple[Lake, Path]) -> None:
     lake, _ = kept
-    now = datetime.now(UTC) + 2 * A_DAY
-    version = version_of(lake, "visitor_days")
-    nights = [
-        expire(
-            lake, "visitor_days", oldest=oldest, now=now + number * A_DAY, after=timedelta(hours=20), run_id=f"{number}"
-        )
-        for number, oldest in enumerate((date(2026, 1, 10), date(2026, 1, 25), date(2026, 1, 3), date(2026, 1, 26)))
-    ]
-    assert nights == [(date(2026, 1, 10), 0), (date(2026, 1, 25), 2), (date(2026, 1, 25), 2), (date(2026, 1, 26), 0)]
-    assert version_of(lake, "visitor_days") == version + 3 + 2
+    before, now = state_of(lake, "visitor_days"), datetime.now(UTC)
+    deleted = [expire_rows(lake, "visitor_days", oldest=date(2026, 1, 25), now=now, run_id=f"{n}") for n in range(2)]
+    assert deleted == [4, 0]
     assert lake.read("visitor_days").agg(F.min("date")).first()[0] == date(2026, 1, 29)
+    assert state_of(lake, "visitor_days").folded == before.folded
+    assert FOLDED in said(history(lake, "visitor_days", 1)[0])
     findings = run_verify(lake, QUIET, tables=("visitor_days",))
     assert (findings.is_right, findings.whole_since) == (True, {"visitor_days": "2026-02-01"})
+
+
+def test_what_takes_a_rebuild_is_mended_by_one_also_where_days_are_gone(kept: tuple[Lake, Path]) -> None:
+    lake, folder = kept
+    lake.delta("sessions").restoreToVersion(1)
+    with pytest.raises(LakeError, match=r"run `parsely-spark rebuild --tables sessions`"):
+        run_batch(lake, [str(folder / "bucket")], QUIET, Limits(tables=("sessions",)))
+    run_rebuild(lake, ("sessions",), QUIET)
+    assert run_verify(lake, QUIET, tables=("sessions",)).is_right
+    assert not lake.read("sessions").where(F.col("date") < F.lit(BORDER.date())).isEmpty()
+
+
+def put(lake: Lake, *days: int) -> None:
+    """An event of noon of each of these days of January."""
+    rows = [{"event_id": f"of {day}", "at": (day - 14) * 86_400, "session_id": day} for day in days]
+    insert_events(lake, events(lake.spark, *rows), are_few=True, says={"run_id": str(days)})
+
+
+def nights(lake: Lake, *oldest: int) -> list[tuple[int, int]]:
+    """What is kept, and how many events have gone, night after night, by what is wished in each."""
+    begin = datetime.now(UTC)
+    done = [
+        expire_events(lake, oldest=date(2026, 1, day), now=begin + number * A_DAY, after=NOTICE, run_id=f"{number}")
+        for number, day in enumerate(oldest)
+    ]
+    return [(kept.day, deleted) for kept, deleted in done]
+
+
+def test_what_is_announced_only_rises_and_what_was_not_meant_is_spared(lake: Lake) -> None:
+    """Each night announces a day, and does what was announced the night before, as far as that is still wished."""
+    put(lake, 5, 18, 22, 30)
+    assert nights(lake, 20, 25, 3, 26) == [(20, 0), (25, 2), (25, 0), (26, 1)]
+    assert [row["event_id"] for row in lake.read("events").collect()] == ["of 30"]
+
+
+def test_events_that_somebody_brings_back_are_not_counted_again(lake: Lake) -> None:
+    put(lake, 5, 30)
+    fold_new_events(lake, SESSIONS, run_id="1")
+    assert nights(lake, 20, 20) == [(20, 0), (20, 1)]
+    assert fold_new_events(lake, SESSIONS, run_id="2") == 0
+    lake.delta("events").restoreToVersion(1)
+    with pytest.raises(LakeError, match=r"events were deleted, changed or restored.*run `parsely-spark rebuild`"):
+        fold_new_events(lake, SESSIONS, run_id="3")
+    assert lake.read("sessions").agg(F.sum("events")).first()[0] == 2
+
+
+def test_a_rebuild_that_would_lose_rows_is_refused(lake: Lake) -> None:
+    """As of a table of events that was made anew, of less."""
+    put(lake, 5, 30)
+    fold_new_events(lake, SESSIONS, run_id="1")
+    lake.delta("events").delete("date < '2026-01-20'")
+    with pytest.raises(LakeError, match=r"rows from 2026-01-05 on.* begin with 2026-01-30: older rows could not be"):
+        rebuild_fold(lake, SESSIONS, run_id="2")
 
 
 def test_forget_finds_rows_whose_events_have_gone(kept: tuple[Lake, Path]) -> None:
@@ -202,6 +253,7 @@ def test_forget_finds_rows_whose_events_have_gone(kept: tuple[Lake, Path]) -> No
         ("events", r"--keep-days='events' is no table with its days; write it as events:90\."),
         ("events:many", "is no table with its days"),
         ("events:3", r"--keep-days events=3 is less than 8; give a whole number of 8 or more\."),
+        ("sessions:90", r"rows of pageviews follow those of sessions; keep them no longer\."),
     ],
 )
 def test_days_that_cannot_be_kept_are_refused(given: str, said: str) -> None:

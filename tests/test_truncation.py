@@ -51,6 +51,8 @@ def network_of(text: str) -> str | None:
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
+        if address.sixtofour is not None:  # whose network holds all of an IPv4 address
+            return None
         address = address.ipv4_mapped or address
     bits = 24 if address.version == 4 else 48
     return str(ip_network((address, bits), strict=False).network_address)
@@ -72,7 +74,12 @@ def test_an_address_becomes_its_network_as_the_standard_library_has_it_and_all_e
     wanted = {text: network_of(text) for text in addresses()} | dict.fromkeys(NO_ADDRESSES)
     assert wanted["203.0.113.7\n"] is None
     assert None not in [wanted[text] for text in addresses()]
-    plain = {"203.0.113.77": "203.0.113.0", "2001:db8:85a3:8d3:1319:8a2e:370:7348": "2001:db8:85a3::", "::1": "::"}
+    plain: dict[str, str | None] = {
+        "203.0.113.77": "203.0.113.0",
+        "2001:db8:85a3:8d3:1319:8a2e:370:7348": "2001:db8:85a3::",
+        "::1": "::",
+    }
+    plain["2002:c000:0201::1"] = None
     assert_becomes(spark, truncated_address, wanted | plain)
 
 

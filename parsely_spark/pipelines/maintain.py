@@ -17,8 +17,8 @@ from parsely_spark.tables.catalog import ALL_TABLES, EVENTS, INGESTED_FILES, RUN
 from parsely_spark.tables.commits import version_of
 from parsely_spark.tables.compaction import compact
 from parsely_spark.tables.erasure import note_erasures_of_the_dead
+from parsely_spark.tables.expiry import expire_events, expire_rows
 from parsely_spark.tables.ledger import record_run
-from parsely_spark.tables.retention import expire
 from parsely_spark.tables.trimming import trim_ledger, trim_runs
 from parsely_spark.tables.vacuum import TIMES_LONGEST, kept_for, longest_run, vacuum
 from parsely_spark.upkeep import Maintained, TableUpkeep
@@ -100,13 +100,8 @@ def _look_after(lake: Lake, progress: Progress, care: Care, done: Maintained, no
         with progress.step(table) as step:
             files, size = _extent(lake, table)
             upkeep = done.tables[table] = TableUpkeep(files_before=files, bytes_before=size)
-            if (days := care.keep_days.get(table)) is not None:
-                oldest = now.date() - timedelta(days=days)
-                after = max(_LEAST_NOTICE, TIMES_LONGEST * longest_run(lake, now))
-                kept_since, done.expired[table] = expire(
-                    lake, table, oldest=oldest, now=now, after=after, run_id=done.run_id
-                )
-                done.kept_since[table] = kept_since.isoformat()
+            if table in care.keep_days:
+                _expire(lake, table, care, done, now)
             upkeep.trimmed = _trim(lake, table, care, now, done.run_id)
             if care.optimizes:
                 upkeep.rewritten = compact(lake, table, open_hours=care.open_hours, run_id=done.run_id)
@@ -121,6 +116,16 @@ def _look_after(lake: Lake, progress: Progress, care: Care, done: Maintained, no
             done.tables[table].deleted = vacuum(lake, table, hours=kept.hours)
         told = [upkeep.deleted for upkeep in done.tables.values() if upkeep.deleted is not None]
         step.note(f"{sum(told):,} files deleted" if told else "done")
+
+
+def _expire(lake: Lake, table: str, care: Care, done: Maintained, now: datetime) -> None:
+    oldest = now.date() - timedelta(days=care.keep_days[table])
+    if table == EVENTS.name:
+        after = max(_LEAST_NOTICE, TIMES_LONGEST * longest_run(lake, now))
+        oldest, expired = expire_events(lake, oldest=oldest, now=now, after=after, run_id=done.run_id)
+    else:
+        expired = expire_rows(lake, table, oldest=oldest, now=now, run_id=done.run_id)
+    done.kept_since[table], done.expired[table] = oldest.isoformat(), expired
 
 
 def _trim(lake: Lake, table: str, care: Care, now: datetime, run_id: str) -> int:

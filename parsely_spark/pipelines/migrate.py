@@ -148,10 +148,13 @@ class _Run:
         lack = self._lack(spec, said)
         fold = self.folds.get(spec.name)
         # To a row that holds many events nothing can be added: what it lacks is computed from them.
-        if fold is not None and (lack.columns or self._are_outdated) and version_of(self.lake, spec.name) > 0:
+        whole = None if fold is None else whole_of(self.lake, fold)
+        # A run that died after it had added columns to rows of which some stay has left the others to be made again.
+        is_wanted = lack.columns or self._are_outdated or (lack.is_older and whole is not None)
+        if fold is not None and is_wanted and version_of(self.lake, spec.name) > 0:
             said.append("made again from the events")
             if not self.aim.is_trial:
-                if lack.columns and whole_of(self.lake, fold) is not None:  # rows whose events are gone stay without
+                if lack.columns and whole is not None:  # rows whose events are gone stay without
                     add_columns(self.lake, spec)
                 rows = rebuild_fold(self.lake, fold, run_id=self.done.run_id, adds_columns=bool(lack.columns))
                 self.done.rebuilt[spec.name] = rows

@@ -142,7 +142,7 @@ def _account(lake: Lake, now: datetime) -> Account | None:
     recent = lake.read(RUNS.name).where(F.col("job").isin(*_READING) & (F.col("date") >= since))
     unknown = F.array_sort(F.array_distinct(F.flatten(F.collect_list("unknown_fields"))))
     row = recent.agg(*[F.sum(name).alias(name) for name in names], unknown.alias("unknown_fields")).collect()[0]
-    broken = _broken(lake)
+    broken = _broken(lake, now - timedelta(days=_RUN_DAYS[1]))
     if row["lines"] is None and not broken:
         return None
     rejected = lake.read(REJECTED_LINES.name).where(F.col("date") >= since).groupBy("reason").count()
@@ -155,10 +155,15 @@ def _account(lake: Lake, now: datetime) -> Account | None:
     )
 
 
-def _broken(lake: Lake) -> dict[str, str]:
-    """The objects of which the newest version could not be read, by path, the last one first."""
+def _broken(lake: Lake, since: datetime) -> dict[str, str]:
+    """The objects left out since then of which the newest version could not be read, by path, the last one first."""
+    ledger = lake.read(INGESTED_FILES.name)
+    left_out = (
+        ledger.where(F.col("error").isNotNull() & (F.col("ingested_at") >= F.lit(since))).select("path").distinct()
+    )
     newest = F.max_by(F.struct("error", "modified_at"), F.struct("modified_at", "ingested_at")).alias("newest")
-    by_path = lake.read(INGESTED_FILES.name).groupBy("path").agg(newest).where(F.col("newest.error").isNotNull())
+    of_these = ledger.join(F.broadcast(left_out), "path", "left_semi")
+    by_path = of_these.groupBy("path").agg(newest).where(F.col("newest.error").isNotNull())
     rows = by_path.orderBy(F.desc("newest.modified_at"), "path").collect()
     return {row["path"]: row["newest"]["error"] for row in rows}
 

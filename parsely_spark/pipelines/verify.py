@@ -77,6 +77,9 @@ def _check_events(lake: Lake, findings: Findings) -> None:
     wanted = _noted(lake)
     all_events = rows_at(lake, EVENTS.name, version_of(lake, EVENTS.name))
     there = findings.events = all_events.count()
+    # And what was deleted last, for the same reason.
+    if lake.has(FORGOTTEN.name) or oldest_day(lake.properties_of(EVENTS.name)) is not None:
+        wanted -= sum(erased_events(lake).values())
     events = all_events.where(_is_in(findings.sample, EVENT_KEY))
     copies = events.groupBy(*EVENT_KEY).count()
     findings.rows[EVENTS.name] = events.count()
@@ -99,13 +102,12 @@ def _check_events(lake: Lake, findings: Findings) -> None:
 
 
 def _noted(lake: Lake) -> int:
-    """How many events there are at least, by what was noted when they were inserted: of files and of a stream.
+    """How many events have come in at least, by what was noted when they were inserted: of files and of a stream.
 
     An event is noted once at most, by who inserted it: whoever dies before that leaves it unnoted, and who repeats the
     work finds it there. Each row counts once, for a commit whose answer was lost may have been made again. A stream may
     go on after its table of events was made anew, from files, so what it noted before is not of this one. Only events
-    that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here. What
-    `forget` has deleted, or `maintain` for its age, is not there any more.
+    that a lost commit had brought, and that came again, are noted twice; such a commit is what is looked for here.
     """
     version = ("path", "size_bytes", "modified_at")
     noted = [lake.read(INGESTED_FILES.name).select("run_id", *version, "inserted").distinct()]
@@ -114,8 +116,7 @@ def _noted(lake: Lake) -> int:
         of_streams = lake.read(RUNS.name).where((F.col("job") == "stream") & (F.unix_millis("ended_at") >= made_ms))
         noted.append(of_streams.select("run_id", "started_at", "ended_at", "inserted").distinct())
     inserted: int = sum(rows.agg(F.coalesce(F.sum("inserted"), F.lit(0))).collect()[0][0] for rows in noted)
-    may_lack_some = lake.has(FORGOTTEN.name) or oldest_day(lake.properties_of(EVENTS.name)) is not None
-    return inserted - (sum(erased_events(lake).values()) if may_lack_some else 0)
+    return inserted
 
 
 def _check_fold(lake: Lake, fold: Fold, findings: Findings) -> None:

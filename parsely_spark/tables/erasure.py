@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES, RUNS
-from parsely_spark.tables.commits import RUN, history, said, saying, until_nobody_was_quicker, version_that
+from parsely_spark.tables.commits import RUN, history, said, saying, until_nobody_was_quicker
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import ERASED, EXPIRED
 from parsely_spark.transforms.forgetting import is_listed
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from parsely_spark.transforms.forgetting import Listed
 
 JOB = "forget"  # in runs
-_OF_EVENTS = ("events", EXPIRED)
 
 
 class Visitors(NamedTuple):
@@ -96,8 +95,9 @@ def erased_events(lake: Lake) -> dict[str, int]:
     """How many events were deleted, for whomever or for their age, by run: as it has noted, or as commits say more."""
     by_run = Counter[str]()
     for commit in history(lake, EVENTS.name, None):
-        if said(commit).get(ERASED) in _OF_EVENTS:
-            by_run[said(commit)[RUN]] += int(commit["operationMetrics"]["numDeletedRows"])
+        says = said(commit)
+        if says.get(ERASED) == "events" or EXPIRED in says:
+            by_run[says[RUN]] += int(commit["operationMetrics"].get("numDeletedRows", 0))
     return dict(by_run | Counter(_noted_erasures(lake)))
 
 
@@ -110,7 +110,7 @@ def note_erasures_of_the_dead(lake: Lake, run: Mapping[str, object]) -> None:
     """
     noted = _noted_erasures(lake)
     for run_id, deleted in erased_events(lake).items():
-        if run_id not in noted:
+        if noted.get(run_id, 0) < deleted:
             died = {"run_id": run_id, "outcome": "failed", "error": "It has noted nothing of what it deleted."}
             record_run(lake, {**run, **died, "rows_touched": {EVENTS.name: deleted}})
 
@@ -118,8 +118,10 @@ def note_erasures_of_the_dead(lake: Lake, run: Mapping[str, object]) -> None:
 def _noted_erasures(lake: Lake) -> dict[str, int]:
     """How many events were deleted, by the run that has noted it."""
     deleted = F.coalesce(F.col("rows_touched")[EVENTS.name], F.lit(0)).alias("deleted")
-    rows = lake.read(RUNS.name).where(F.col("job").isin(JOB, "maintain")).select("run_id", deleted).collect()
-    return {row["run_id"]: row["deleted"] for row in rows}
+    runs = lake.read(RUNS.name).where(F.col("job").isin(JOB, "maintain")).select("run_id", deleted)
+    return {
+        row["run_id"]: row["deleted"] for row in runs.groupBy("run_id").agg(F.max("deleted").alias("deleted")).collect()
+    }
 
 
 def _holds(text: Column, ids: set[str] | tuple[str, ...]) -> Column:
@@ -134,10 +136,12 @@ def change(
     if lake.read(table).where(are_meant).isEmpty():
         return 0
     until_nobody_was_quicker(lake, table, partial(_change_once, lake, table, are_meant, says, set_to))
-    version = version_that(lake, table, says=says)
-    (commit,) = [commit for commit in history(lake, table, None) if commit["version"] == version]
     counted = "numDeletedRows" if set_to is None else "numUpdatedRows"
-    return int(commit["operationMetrics"][counted])
+    for newest in (20, None):
+        for commit in history(lake, table, newest):
+            if said(commit) == dict(says):
+                return int(commit["operationMetrics"].get(counted, 0))
+    return 0  # another run was quicker, and left none
 
 
 def _change_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 # In a commit: the version of events up to which a derived table holds everything, and which table that is.
 FOLDED, FOLDED_OF = "events_version", "events_id"
+_SESSIONS_BEGIN_BEFORE = timedelta(days=3)  # at most two days before their first event, and the hour of a clock
 
 
 class State(NamedTuple):
@@ -140,22 +142,24 @@ def _fold_added(lake: Lake, fold: Fold, state: State, followed: DataFrame | None
 def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str, adds_columns: bool = False) -> int:
     """Make the table of *fold* again from all events, in one commit; return how many rows were written.
 
-    Rows of a time of which events are gone stay as they are. For them, what is new has to be folded first.
+    Rows of a time of which events are gone stay as they are. For them, what is new is folded first, if it can be.
 
     Args:
         lake: where the tables are.
         fold: the declaration of the table.
         run_id: names the run in the commit.
         adds_columns: whether the commit also adds the columns that the table lacks; where rows stay, they are there.
+
+    Raises:
+        LakeError: if there are rows of days before all events, and nobody has said that such are kept.
     """
     whole = whole_of(lake, fold)
     if whole is not None:
         return _rebuild_whole(lake, whole, run_id)
+    _check_nothing_is_lost(lake, fold)
 
     def attempt() -> int | None:
-        news = News(lake)
-        newest = version_of(lake, fold.name)
-        state = State(news, news.version, 0, newest, newest)
+        state = _from_the_start(lake, fold)
         rows = from_nothing(lake, fold, version=state.events)
         if adds_columns:
             rows = rows.select(*[F.col(c.name).alias(c.name, metadata={"comment": c.meaning}) for c in fold.columns])
@@ -165,15 +169,34 @@ def rebuild_fold(lake: Lake, fold: Fold, *, run_id: str, adds_columns: bool = Fa
     return until_nobody_was_quicker(lake, fold.name, attempt)
 
 
+def _from_the_start(lake: Lake, fold: Fold) -> State:
+    news, newest = News(lake), version_of(lake, fold.name)
+    return State(news, news.version, 0, newest, newest)
+
+
+def _check_nothing_is_lost(lake: Lake, fold: Fold) -> None:
+    if not fold.cell_names:
+        return
+    first, stored = (lake.read(table).agg(F.min("date")).collect()[0][0] for table in (EVENTS.name, fold.name))
+    if first is not None and stored is not None and stored < first - _SESSIONS_BEGIN_BEFORE:
+        raise LakeError(
+            f"{lake.name_of(fold.name)} has rows from {stored} on, and the events that are there begin with {first}: "
+            "older rows could not be made again; read the events of that time, or drop the table if they may go."
+        )
+
+
 def _rebuild_whole(lake: Lake, whole: Whole, run_id: str) -> int:
-    fold = whole.fold
-    fold_new_events(lake, fold, run_id=run_id)
+    fold, goes_on = whole.fold, True
+    try:
+        fold_new_events(lake, fold, run_id=run_id)
+    except LakeError:  # what else is a rebuild for; rows that stay then lack what they lacked
+        goes_on = False
 
     def attempt() -> int | None:
-        state = state_of(lake, fold.name)
-        state = state._replace(events=state.folded)  # as far as the rows that stay
+        state = state_of(lake, fold.name) if goes_on else _from_the_start(lake, fold)
+        state = state._replace(events=state.folded) if goes_on else state  # as far as the rows that stay
         stored = rows_at(lake, fold.name, state.version)
-        rows = whole.of_made(from_nothing(lake, fold, version=state.folded), stored)
+        rows = whole.of_made(from_nothing(lake, fold, version=state.events), stored)
         where = f"date >= DATE'{whole.since}'" if fold.cell_names else None
         rows = rows if where else rows.unionByName(stored.where(~whole.of_stored()))
         return overwrite(lake, fold.name, rows, work=state.work, says=state.says(run_id), where=where)

@@ -13,12 +13,14 @@ from parsely_spark.tables.catalog import EVENTS
 from parsely_spark.tables.commits import changes, history, inserted_by, said, version_of
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
     from parsely_spark.tables.catalog import Lake
 
-# In a commit of `events` that deletes: what. Of a visitor all, or what was rescued of others; or for its age.
-ERASED, EXPIRED = "erased", "expired"
+# In a commit of `events` that deletes what is stored of a visitor: what of it.
+ERASED = "erased"
+# In one that deletes events for their age: the first day that stays.
+EXPIRED = "expired"
 # In one that moves what was rescued into columns that have been added: which. No fold reads those.
 MOVED = "moved"
 _COMMITS = 20  # whose events are counted; what is new is mostly of one
@@ -48,18 +50,22 @@ class News:
         return len(since) == self.version - folded and sum(map(inserted_by, since)) <= MOST_FOLDED_EVENTS
 
     def erased_after(self, folded: int, until: int) -> tuple[int, str] | None:
-        """The first version after *folded*, and not after *until*, that has deleted events, and what it says of it."""
-        return min(self._commits_that_say(ERASED, folded, until), default=None)
+        """The first version after *folded*, and not after *until*, that has deleted events, and how it says so."""
+        erased = [(version, ERASED) for version in self._versions_that_say(ERASED, folded, until)]
+        expired = [(version, EXPIRED) for version in self._versions_that_say(EXPIRED, folded, until)]
+        return min(erased + expired, default=None)
 
-    def _commits_that_say(self, word: str, folded: int, until: int) -> list[tuple[int, str]]:
-        """The versions after *folded*, and not after *until*, whose commits say something of *word*, and what."""
+    def _versions_that_say(self, word: str, folded: int, until: int) -> list[int]:
+        return [int(commit["version"]) for commit in self._commits_of(folded, until) if word in said(commit)]
+
+    def _commits_of(self, folded: int, until: int) -> list[Row]:
+        """The commits after *folded*, and not after *until*."""
         if self._commits[-1]["version"] > folded + 1:
             # Others may have committed since, and the newest are counted.
             newest = version_of(self._lake, EVENTS.name)
             commits = history(self._lake, EVENTS.name, newest - folded)
             self._commits = [commit for commit in commits if commit["version"] <= self.version]
-        saying = [(int(c["version"]), said(c)) for c in self._commits]
-        return [(version, str(says[word])) for version, says in saying if word in says and folded < version <= until]
+        return [commit for commit in self._commits if folded < commit["version"] <= until]
 
     def between(self, folded: int, until: int) -> DataFrame:
         """The events that are new since the version *folded* of the table, by that of *until*; all of them since 0.
@@ -76,9 +82,11 @@ class News:
         name = self._lake.name_of(EVENTS.name)
         try:
             new = changes(self._lake, EVENTS.name, folded + 1, until)
-            if moved := self._commits_that_say(MOVED, folded, until):
-                new = new.where(~F.col("_commit_version").isin(*[version for version, _ in moved]))
-            is_only_added_to = new.where("_change_type <> 'insert'").isEmpty()
+            if moved := self._versions_that_say(MOVED, folded, until):
+                new = new.where(~F.col("_commit_version").isin(*moved))
+            # What a RESTORE brings back was folded before it had gone.
+            is_restored = any(commit["operation"] == "RESTORE" for commit in self._commits_of(folded, until))
+            is_only_added_to = not is_restored and new.where("_change_type <> 'insert'").isEmpty()
         except AnalysisException as error:
             raise LakeError(
                 f"The changes of {name} from version {folded + 1} to {until} cannot be read any more "
@@ -86,7 +94,7 @@ class News:
             ) from error
         if not is_only_added_to:
             raise LakeError(
-                f"Between versions {folded} and {until} of {name} events were deleted or changed, which the "
+                f"Between versions {folded} and {until} of {name} events were deleted, changed or restored, which the "
                 "derived tables cannot follow; run `parsely-spark rebuild`."
             )
         return new

@@ -1,4 +1,4 @@
-"""Rows deleted when they are so many days old, and what can be said of derived tables whose events are gone.
+"""Which days are kept, and what can be said of derived tables whose events are gone.
 
 A derived table may be kept for longer than the events that it was made of. Its rows of that time stay as they are:
 events of a day that is gone are not taken in any more, so nothing can change them, and nothing can make them again.
@@ -10,17 +10,14 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from parsely_spark.columns import ACTION_MAY_TRAIL_SERVER, SESSION_MAY_LEAD_SERVER
 from parsely_spark.tables.catalog import EVENTS
-from parsely_spark.tables.commits import RUN, until_nobody_was_quicker
+from parsely_spark.tables.commits import until_nobody_was_quicker
 from parsely_spark.tables.conditions import same
-from parsely_spark.tables.erasure import change
-from parsely_spark.tables.news import ERASED, EXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,39 +53,20 @@ def oldest_day(properties: Mapping[str, str]) -> date | None:
     return max((said.day for said in announced(properties)), default=None)
 
 
-def expire(lake: Lake, table: str, *, oldest: date, now: datetime, after: timedelta, run_id: str) -> tuple[date, int]:
-    """Delete the rows of *table* of days before *oldest*, in two runs: one to announce it, and one to do it.
+def announce(lake: Lake, table: str, new: Announcement, *, after: timedelta) -> None:
+    """Say of *table* that no older day is kept, unless it says so; what is older than *after* is said once more."""
 
-    A run that has read what is kept before the announcement may bring in an event of an older day. While that is still
-    there, it is a duplicate; when it is gone, it would be counted a second time. So it goes when such runs have ended.
-
-    Args:
-        lake: where the tables are.
-        table: one with a partition for each date.
-        oldest: the first day to keep. One before that which was announced changes nothing.
-        now: by which announcements are made, with its zone.
-        after: how old an announcement has to be.
-        run_id: names the run in the commits.
-
-    Returns:
-        The first day that is kept, and how many rows were deleted.
-    """
-    until_nobody_was_quicker(lake, table, partial(_announce, lake, table, Announcement(oldest, now), after))
-    said = announced(lake.properties_of(table))
-    due = [one.day for one in said if now - one.at >= after]
-    deleted = change(lake, table, F.col("date") < F.lit(max(due)), {RUN: run_id, ERASED: EXPIRED}) if due else 0
-    return max(one.day for one in said), deleted
-
-
-def _announce(lake: Lake, table: str, new: Announcement, after: timedelta) -> int:
-    before = announced(lake.properties_of(table))
-    if any(one.day >= new.day for one in before):
+    def attempt() -> int:
+        before = announced(lake.properties_of(table))
+        if any(one.day >= new.day for one in before):
+            return 0
+        due = [one for one in before if new.at - one.at >= after]
+        kept = [*due[-1:], *(one for one in before if one not in due), new]
+        text = json.dumps([(one.day.isoformat(), one.at.isoformat()) for one in kept])
+        lake.spark.sql(f"ALTER TABLE {lake.name_of(table)} SET TBLPROPERTIES ('{_ANNOUNCED}' = '{text}')")
         return 0
-    due = [one for one in before if new.at - one.at >= after]
-    kept = [*due[-1:], *(one for one in before if one not in due), new]
-    text = json.dumps([(one.day.isoformat(), one.at.isoformat()) for one in kept])
-    lake.spark.sql(f"ALTER TABLE {lake.name_of(table)} SET TBLPROPERTIES ('{_ANNOUNCED}' = '{text}')")
-    return 0
+
+    until_nobody_was_quicker(lake, table, attempt)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def without_private(lines: DataFrame, privacy: PrivacySettings, extra: Sequence[
     unknown = _certain_names(F.col("_unknown"), privacy)
     texts = tuple(field.name for field in extra if field.type == "string")
     lists = tuple(field.name for field in extra if field.type == "array<string>")
-    of_visitor = _visitor_fields(privacy) | _certain_fields((*texts, *lists), privacy)
+    of_visitor = _visitor_fields(privacy) | _certain_fields(tuple(field.name for field in extra), privacy)
     cut = lines.withColumns({"_rescued": rest, "_unknown": unknown, **of_visitor})
     if privacy.strip_query:
         cut = _without_parameters(cut, privacy.strip_query, (*_TEXTS, *texts), (*_LISTS, *lists))
@@ -108,10 +108,11 @@ def _visitor_fields(privacy: PrivacySettings) -> dict[str, Column]:
 
 
 def _certain_fields(names: Sequence[str], privacy: PrivacySettings) -> dict[str, Column]:
-    """The fields *names*, texts or lists, null where they are or may be private."""
+    """The fields *names*, null where they are or may be private."""
 
     def certain(name: str) -> Column:
-        return F.when(~_looks_private(F.concat_ws(" ", F.lit(name), F.col(name)), privacy), F.col(name))
+        as_text = F.to_json(F.struct(F.lit(name).alias("name"), F.col(name).alias("value")))
+        return F.when(~_looks_private(as_text, privacy), F.col(name))
 
     return {name: certain(name) for name in names} if _cut_fields(privacy) else {}
 

@@ -53,7 +53,8 @@ def truncated_address(text: Column) -> Column:
     network = F.regexp_replace(F.substring_index(whole, ":", _NETWORK_GROUPS), r"\b0+(?=[0-9a-f])", "")
     network_of_ipv6 = F.concat(F.regexp_replace(network, r"(?:(?:^|:)0)+\z", ""), F.lit("::"))
     network_of_ipv4 = F.concat(F.regexp_extract(text, _IPV4, 1), F.lit(".0"))
-    return F.when(text.rlike(_IPV4), network_of_ipv4).when(is_ipv6, network_of_ipv6)
+    holds_ipv4 = network_of_ipv6.startswith("2002:")  # 6to4, of which 48 bits are all of an IPv4 address
+    return F.when(text.rlike(_IPV4), network_of_ipv4).when(is_ipv6 & ~holds_ipv4, network_of_ipv6)
 
 
 def truncated_user_agent(text: Column) -> Column:
