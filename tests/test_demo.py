@@ -182,7 +182,7 @@ def test_the_python_page_runs_as_shown(
 def test_the_commands_of_the_readme_run(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those on one's own events, with the bucket and the lake of the demo for one's own."""
     monkeypatch.chdir(tmp_path)
-    own = {"s3a://parsely-dw-SITE/events": f"file:{demo}/bucket", "s3a://BUCKET/lake": str(demo / "lake")}
+    own = {"s3a://parsely-dw-SITE/events": f"file:{demo}/events", "s3a://BUCKET/lake": str(demo / "lake")}
     typed = [words[1:] for words in commands_of("README.md") if words[0] == "parsely-spark"]
     assert [words[0] for words in typed] == ["batch", "verify", "report"]
     for words in typed:
