@@ -52,7 +52,7 @@ DOCTOR = [sys.executable, "-m", "parsely_spark", "doctor"]
 
 def lines_of(findings: Iterable[Finding]) -> list[str]:
     """As they are printed, without the name that only this run's object has."""
-    return [re.sub(r"doctor-\w{32}", "doctor-ID", str(finding)) for finding in findings]
+    return [re.sub(r"_doctor/\w{32}", "_doctor/ID", str(finding)) for finding in findings]
 
 
 def line(state: str, check: str, said: str) -> str:

@@ -32,6 +32,7 @@ from parsely_spark.pipelines.register import run_register
 from parsely_spark.pipelines.status import run_status
 from parsely_spark.pipelines.stream import Pace, run_stream
 from parsely_spark.pipelines.verify import run_verify
+from parsely_spark.privacy_settings import KEEP_ALL
 from parsely_spark.progress import Progress
 from parsely_spark.report.period import Asked
 from parsely_spark.report.writing import write_report
@@ -232,7 +233,9 @@ def test_records_of_a_stream_fill_the_column_as_files_do(knowing: Lake, migrated
     knowing.spark.sql(f"DELETE FROM {knowing.name_of('events')} WHERE event_id LIKE 'extra %'")
     rows = [(of.decode().strip(), "kinesis:stream/shard", len(of)) for of in lines()]
     records = knowing.spark.createDataFrame(rows, "value string, source string, bytes bigint")
-    took, _ = ingest.ingest_records(knowing, records, run_id="of a stream", batch=1, look=lambda _: None)
+    took, _ = ingest.ingest_records(
+        knowing, records, run_id="of a stream", batch=1, look=lambda _: None, privacy=KEEP_ALL
+    )
     assert (took.inserted, took.unknown) == (len(rows), {"weather"})
     assert rows_of(knowing, "events") == rows_of(migrated[0], "events")
 
