@@ -113,11 +113,19 @@ def version_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> int:
     Raises:
         LakeError: if there is none.
     """
+    commit = commit_that(lake, table, says=says)
+    if commit is None:
+        raise LakeError(f"{lake.name_of(table)} has no commit that says {dict(says)}; somebody has removed it.")
+    return int(commit["version"])
+
+
+def commit_that(lake: Lake, table: str, *, says: Mapping[str, object]) -> Row | None:
+    """The commit of *table* that *says* this of itself, looked for among the newest first; None if none does."""
     for newest in (20, None):
         for commit in history(lake, table, newest):
             if said(commit) == dict(says):
-                return int(commit["version"])
-    raise LakeError(f"{lake.name_of(table)} has no commit that says {dict(says)}; somebody has removed it.")
+                return commit
+    return None
 
 
 def changes(lake: Lake, table: str, first: int, last: int) -> DataFrame:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyspark.sql import functions as F
 
 from parsely_spark.tables.catalog import EVENTS, REJECTED_LINES, RUNS
-from parsely_spark.tables.commits import RUN, history, said, saying, until_nobody_was_quicker
+from parsely_spark.tables.commits import RUN, commit_that, history, said, saying, until_nobody_was_quicker
 from parsely_spark.tables.ledger import record_run
 from parsely_spark.tables.news import ERASED, EXPIRED
 from parsely_spark.transforms.forgetting import is_listed
@@ -137,11 +137,10 @@ def change(
         return 0
     until_nobody_was_quicker(lake, table, partial(_change_once, lake, table, are_meant, says, set_to))
     counted = "numDeletedRows" if set_to is None else "numUpdatedRows"
-    for newest in (20, None):
-        for commit in history(lake, table, newest):
-            if said(commit) == dict(says):
-                return int(commit["operationMetrics"].get(counted, 0))
-    return 0  # another run was quicker, and left none
+    commit = commit_that(lake, table, says=says)
+    return (
+        0 if commit is None else int(commit["operationMetrics"].get(counted, 0))
+    )  # another was quicker, and left none
 
 
 def _change_once(
