@@ -8,7 +8,9 @@ others again.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from parsely_spark.jvm import is_driver
 
@@ -33,9 +35,23 @@ _WITHOUT_CODE = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.fac
 _WITHOUT_VECTORS = {"spark.databricks.delta.merge.deletionVectors.persistent": "false"}
 
 
+class _Held(NamedTuple):
+    """A setting of a session that blocks need, and what it was before the first of them."""
+
+    blocks: int
+    before: str | None
+
+
+# Threads share a session, and the block that ends last need not be the one that began first.
+_held: WeakKeyDictionary[SparkSession, dict[str, _Held]] = WeakKeyDictionary()
+_lock = Lock()
+
+
 @contextmanager
 def small_work(spark: SparkSession, *, is_small: bool, stored_bytes: int) -> Iterator[None]:
     """Do what is in the block as suits its size; the settings of the session are as before in the end.
+
+    Blocks may overlap, in each other or in threads: a setting stays for as long as one of them needs it.
 
     Args:
         spark: the session. One of Connect stays as it is.
@@ -43,17 +59,11 @@ def small_work(spark: SparkSession, *, is_small: bool, stored_bytes: int) -> Ite
         stored_bytes: the size of the table ``events`` that they are added to.
     """
     settings = _settings(stored_bytes) if is_small and is_driver(spark) else {}
-    before = {key: spark.conf.get(key, None) for key in settings}
+    _hold(spark, settings)
     try:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
         yield
     finally:
-        for key, was in before.items():
-            if was is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, was)
+        _let_go(spark, settings)
 
 
 def looking(spark: SparkSession) -> AbstractContextManager[None]:
@@ -65,3 +75,27 @@ def _settings(stored_bytes: int) -> dict[str, str]:
     if stored_bytes > MOST_MET_BYTES:
         return {}
     return _WITHOUT_CODE | (_WITHOUT_VECTORS if stored_bytes <= MOST_WRITTEN_AGAIN_BYTES else {})
+
+
+def _hold(spark: SparkSession, settings: dict[str, str]) -> None:
+    with _lock:
+        held = _held.setdefault(spark, {})
+        for key, value in settings.items():
+            if key not in held:
+                held[key] = _Held(0, spark.conf.get(key, None))
+                spark.conf.set(key, value)
+            held[key] = held[key]._replace(blocks=held[key].blocks + 1)
+
+
+def _let_go(spark: SparkSession, settings: dict[str, str]) -> None:
+    with _lock:
+        held = _held[spark]
+        for key in settings:
+            held[key] = held[key]._replace(blocks=held[key].blocks - 1)
+            if held[key].blocks:
+                continue
+            before = held.pop(key).before
+            if before is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, before)

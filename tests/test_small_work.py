@@ -52,6 +52,17 @@ def test_the_session_is_as_before_in_the_end(spark: SparkSession, fails: bool) -
         spark.conf.unset(VECTORS)
 
 
+def test_of_blocks_that_overlap_the_last_to_end_puts_back(spark: SparkSession) -> None:
+    """As in threads of one session: the first to begin is the first to end."""
+    first = small_work(spark, is_small=True, stored_bytes=0)
+    second = small_work(spark, is_small=True, stored_bytes=MOST_WRITTEN_AGAIN_BYTES + 1)
+    first.__enter__()
+    with second:
+        first.__exit__(None, None, None)
+        assert (spark.conf.get(CODE), spark.conf.get(VECTORS, None)) == ("NO_CODEGEN", None)
+    assert (spark.conf.get(CODE), spark.conf.get(VECTORS, None)) == ("FALLBACK", None)
+
+
 def test_few_are_those_that_the_newest_commits_have_brought(spark: SparkSession, lake: Lake) -> None:
     """What upkeep moves is not new; a commit that is not told of any more may have brought many."""
     rows = (
