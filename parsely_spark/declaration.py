@@ -123,6 +123,16 @@ def between(least: int, most: int | None = None) -> Check:
     return check
 
 
+def one_of(*words: str) -> Check:
+    """A check that a text is one of *words*."""
+
+    def check(where: str, text: str) -> None:
+        if text not in words:
+            raise SettingsError(f"{where}={text!r} is none of {', '.join(words)}; give one of them.")
+
+    return check
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Base of all: every value is checked, however the settings are made."""

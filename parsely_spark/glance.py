@@ -92,6 +92,7 @@ class Status:
     """What there is to see.
 
     Attributes:
+        lake: what names the lake on the command line.
         at: when it was looked at, UTC.
         first_hour_at: the begin of the first of the hours of `Site`.
         sites: by name.
@@ -101,6 +102,7 @@ class Status:
         gaps: what a stream may have lost and ``batch`` has not brought in, as `tables.gaps` has it.
     """
 
+    lake: str
     at: datetime
     first_hour_at: datetime
     sites: list[Site] = field(default_factory=list)
@@ -193,14 +195,15 @@ def _behind_text(status: Status) -> str:
 
 
 def _gaps_text(status: Status) -> str:
-    return "\n".join(_gap_text(gap, status.at) for gap in status.gaps) or "No gaps of a stream are open."
+    return "\n".join(_gap_text(gap, status) for gap in status.gaps) or "No gaps of a stream are open."
 
 
-def _gap_text(gap: OpenGap, now: datetime) -> str:
+def _gap_text(gap: OpenGap, status: Status) -> str:
     hours = sorted(gap.hours)
     sources = "".join(f" --source {source}" for source in gap.sources or ("URI",))
-    what = f"`parsely-spark batch{sources} --from {_hour(hours[0])} --until {_hour(hours[-1] + timedelta(hours=1))}`"
-    when = f" at {_time(gap.late_at)} or later" if gap.late_at > now else ""
+    period = f"--from {_hour(hours[0])} --until {_hour(hours[-1] + timedelta(hours=1))}"
+    what = f"`parsely-spark batch{sources} {status.lake} {period}`"
+    when = f" at {_time(gap.late_at)} or later" if gap.late_at > status.at else ""
     left_out = f"; {', '.join(gap.left_out)} was left out" if gap.left_out else ""
     lost = f"{_time(gap.since)} to {_time(gap.until)} of {', '.join(gap.shards)} may be lost to the stream"
     return f"Gap: {lost}; {what}{when} brings it in{left_out}."

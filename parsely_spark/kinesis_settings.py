@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from parsely_spark.declaration import Settings, between, declared, setting, type_of
+from parsely_spark.declaration import Settings, between, declared, one_of, setting, type_of
 from parsely_spark.errors import SettingsError
 from parsely_spark.places import check_endpoint, check_uri
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 # The data sources that can read a stream: ours, EMR's connector and Databricks' own.
 READERS = OURS, OF_EMR, OF_DATABRICKS = "parsely-kinesis", "aws-kinesis", "databricks"
 _OURS_ALONE = "shard_s", "shard_mib", "read_tasks", "spacing_ms", "retry_s"
-_GAPS = ("fail", "heal-later")
 
 
 def _check_stream(where: str, name: str) -> None:
@@ -39,16 +38,6 @@ def _check_start(where: str, text: str) -> None:
         )
     if instant > datetime.now(UTC):
         raise SettingsError(f"{where}={text!r} lies in the future; give an instant that was, or latest.")
-
-
-def _check_gap(where: str, text: str) -> None:
-    if text not in _GAPS:
-        raise SettingsError(f"{where}={text!r} is neither {' nor '.join(_GAPS)}; give one of them.")
-
-
-def _check_reader(where: str, name: str) -> None:
-    if name not in READERS:
-        raise SettingsError(f"{where}={name!r} is no reader; give one of {', '.join(READERS)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +99,7 @@ class KinesisSettings(Settings):
         "where the stream may have lost records before they were read: fail, or heal-later, which goes on and notes it",
         default="fail",
         metavar="WHAT",
-        check=_check_gap,
+        check=one_of("fail", "heal-later"),
     )
 
     @classmethod
@@ -165,7 +154,7 @@ class FollowSettings(KinesisSettings):
         "who reads: we by default, or as aws-kinesis EMR's connector, or databricks",
         default=OURS,
         metavar="NAME",
-        check=_check_reader,
+        check=one_of(*READERS),
     )
     trigger_s: int = setting(
         "seconds from the begin of a batch to that of the next", default=10, metavar="S", check=between(1)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from parsely_spark.declaration import Settings, setting
+from parsely_spark.declaration import Settings, one_of, setting
 from parsely_spark.errors import SettingsError
 
 KEEP, TRUNCATE, DROP = HOW_MUCH = ("keep", "truncate", "drop")
 # What separates parameters, or is written otherwise in a URL than it is meant.
 _NO_NAME = re.compile(r"[\s&=#?;%+*\"\\\x00-\x1f]")
 _MOST_LETTERS = 128
-
-
-def _check_how_much(where: str, text: str) -> None:
-    if text not in HOW_MUCH:
-        raise SettingsError(f"{where}={text!r} is none of {', '.join(HOW_MUCH)}; give one of them.")
 
 
 def _check_parameter(where: str, name: str) -> None:
@@ -36,14 +31,14 @@ class PrivacySettings(Settings):
         "stored already stays as it is, here and below",
         default=KEEP,
         metavar="HOW",
-        check=_check_how_much,
+        check=one_of(*HOW_MUCH),
     )
     user_agent: str = setting(
         "the User-Agent: keep, truncate (browser, major version and platform) or drop; the versions and the device in "
         "ua_ fields go with either",
         default=KEEP,
         metavar="HOW",
-        check=_check_how_much,
+        check=one_of(*HOW_MUCH),
     )
     strip_query: tuple[str, ...] = setting(
         "a parameter to take out of every URL, whatever its case and encoding; repeatable",

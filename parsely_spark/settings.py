@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from parsely_spark.declaration import Settings, between, borrowed, check_share, declared, setting
+from parsely_spark.declaration import Settings, between, borrowed, check_share, declared, one_of, setting
 from parsely_spark.errors import SettingsError
 from parsely_spark.extra_fields import ExtraFieldSettings
 from parsely_spark.hours import check_date, check_hour, date_of, folder_of
@@ -135,11 +135,6 @@ class TablesSettings(LakeSettings, DepthSettings):
         return tuple(name.strip() for name in self.tables.split(",")) if self.tables else ()
 
 
-def _check_partition(where: str, text: str) -> None:
-    if text not in PARTITIONS:
-        raise SettingsError(f"{where}={text!r} is neither hour nor date; give one of them.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class LayoutSettings(Settings):
     """How the tables of a new lake are laid out."""
@@ -150,7 +145,7 @@ class LayoutSettings(Settings):
         default=None,
         metavar="UNIT",
         example="date",
-        check=_check_partition,
+        check=one_of(*PARTITIONS),
     )
 
 

@@ -398,7 +398,7 @@ def test_a_record_without_partition_key_is_taken(kinesis: FakeKinesis) -> None:
         ({"stream": "s", "start": "2026-01-14T12:00:00"}, "an instant with its zone"),
         ({"stream": "s", "start": "2099-01-01T00:00:00Z"}, "start='2099-01-01T00:00:00Z' lies in the future; give"),
         ({"stream": "s", "shard_mib": "0"}, "shard_mib=0 is less than 1"),
-        ({"stream": "s", "on_gap": "skip"}, "on_gap='skip' is neither fail nor heal-later"),
+        ({"stream": "s", "on_gap": "skip"}, "on_gap='skip' is none of fail, heal-later"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(given: dict[str, str], said: str) -> None:

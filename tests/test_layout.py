@@ -58,5 +58,5 @@ def test_a_lake_by_date_holds_the_same_and_stays_so(
 
 
 def test_another_partition_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"--partition='day' is neither hour nor date"):
+    with pytest.raises(SettingsError, match=r"--partition='day' is none of hour, date; give one"):
         understand(["batch", "--source", "s3a://b/events", "--lake", "l", "--partition", "day"])

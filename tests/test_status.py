@@ -197,8 +197,9 @@ def test_gaps_are_shown_until_batch_has_listed_their_hours(lake: Lake) -> None:
     assert [(gap.sources, gap.left_out) for gap in status.gaps] == [((SOURCE.removesuffix("/events"),), (left_out,))]
     assert str(status).splitlines()[-1] == (
         "Gap: 2026-01-14 06:40:00 to 2026-01-14 10:40:00 of shard-0, shard-1 may be lost to the stream; `parsely-spark "
-        "batch --source s3a://parsely-dw-example-com --from 2026-01-14T06 --until 2026-01-14T11` brings it in; "
-        f"{left_out} was left out."
+        "batch --source s3a://parsely-dw-example-com "
+        f"--lake {lake.place} --from 2026-01-14T06 --until 2026-01-14T11` brings it in; {left_out} "
+        "was left out."
     )
     put_run(lake, "batch", "b3", NOW, listed=([SOURCE], datetime(2026, 1, 14, 6, tzinfo=UTC), None, []))
     healed = look(lake)

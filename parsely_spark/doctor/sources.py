@@ -76,7 +76,8 @@ def _judge(path: str, lines: list[str]) -> str:
             f"{path}: none of its first {_count(len(lines), 'line')} is a JSON object with an apikey, as an event is; "
             "give the events/ prefix of Parse.ly's raw events."
         )
-    said = f"{path}: {len(events)} of its first {_count(len(lines), 'line')} are events"
+    are = "is an event" if len(lines) == 1 else "are events"
+    said = f"{path}: {len(events)} of its first {_count(len(lines), 'line')} {are}"
     unnamed = sum(not event.get("event_id") for event in events)
     return f"{said}, {unnamed} of them without an event_id, as old ones are" if unnamed else said
 

@@ -46,7 +46,7 @@ def run_status(lake: Lake, progress: Progress, *, now: datetime) -> Status:
         LakeError: if there is nothing to look at, or the tables cannot be read.
     """
     first_hour_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
-    status = Status(at=now.astimezone(UTC), first_hour_at=first_hour_at)
+    status = Status(lake=lake.flag, at=now.astimezone(UTC), first_hour_at=first_hour_at)
     with storage_errors(LakeError, lake.place), progress.step("status"):
         lake.look()
         for table in (EVENTS, RUNS):

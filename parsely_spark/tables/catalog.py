@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -183,6 +184,11 @@ class Lake:
             return f"{self.place}.{table}"
         place = self.place.rstrip("/").replace("`", "``")
         return f"delta.`{place}/{table}`"
+
+    @property
+    def flag(self) -> str:
+        """What names it on the command line."""
+        return f"--{'catalog' if self.is_catalog else 'lake'} {shlex.quote(self.place)}"
 
     def lease_of(self, table: str) -> str | None:
         """URI of the object by which writers of *table* take turns; None where they do not."""
