@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -12,16 +12,14 @@ from pyspark.sql import functions as F
 
 from parsely_spark.report.classes import DEPTHS, LENGTHS, MODELS
 from parsely_spark.tables.views import ask
-from parsely_spark.tables.views.view import Scope, text
+from parsely_spark.tables.views.view import text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pyspark.sql import Row
 
-    from parsely_spark.report.figures import Period
-    from parsely_spark.reporting import ReportingSettings
-    from parsely_spark.tables.catalog import Lake
+    from parsely_spark.report.near import Audience
 
 TOP = 10
 CONTENT = {"authors": "author", "sections": "section_name", "tags": "tag"}  # views, and their columns of names
@@ -31,42 +29,6 @@ MOST_VALUES = 300  # of a dimension that is summed up over sites; there are 249 
 # Dimensions of sessions, which are columns. Those of the first kind have few values and are all kept.
 FEW_VALUES = ("referrer_category", "device_type", "country", "channel", "os")
 MANY_VALUES = ("referrer_domain", "entry_url", "exit_url")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audience:
-    """Whose audience is asked about.
-
-    Attributes:
-        lake: where the tables are.
-        reporting: what the views go by.
-        period: of the report.
-        sites: that are shown.
-    """
-
-    lake: Lake
-    reporting: ReportingSettings
-    period: Period
-    sites: tuple[str, ...]
-
-    @property
-    def scope(self) -> Scope:
-        """Of the period, for SQL."""
-        return replace(self.scope_of_all, since=self.period.since, until=self.period.until)
-
-    @property
-    def scope_of_all(self) -> Scope:
-        """Of all that the lake holds. A question is asked only where its tables are there."""
-        return Scope(table=self.lake.name_of, reporting=self.reporting)
-
-    @property
-    def of_sites(self) -> str:
-        """SQL of whether a row is of one of the sites."""
-        return f"apikey in ({', '.join(map(text, self.sites))})"
-
-    def view(self, name: str) -> DataFrame:
-        """The rows of a view that can be asked about the period."""
-        return ask(self.lake, name, self.scope).where(F.col("apikey").isin(*self.sites))
 
 
 def pageviews(asked: Audience) -> list[Row]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from parsely_spark.errors import LakeError
 from parsely_spark.report import audience, health
 from parsely_spark.report.classes import MODELS, NEEDS
 from parsely_spark.report.figures import Figures, Item, LakeFigures, Site, added
+from parsely_spark.report.near import NEEDED, Audience, near_pageviews
 from parsely_spark.report.period import find_period, find_sites
 from parsely_spark.small_work import MOST_FOLDED_EVENTS, small_work
 from parsely_spark.storage_errors import storage_errors
@@ -17,13 +19,14 @@ from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.news import News
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pyspark.sql import Row
 
     from parsely_spark.progress import Progress
     from parsely_spark.report.period import Asked
     from parsely_spark.tables.catalog import Lake
+    from parsely_spark.tables.folding import State
 
 _AT_ONCE = 3  # questions: while Spark works on one, the driver plans another
 
@@ -50,11 +53,15 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
         there = frozenset(table for table in TABLES if lake.checked(table, is_one_of_all=True))
         sites = {apikey: Site(apikey=apikey, newest_at=newest_at) for apikey, newest_at in named}
         all_sites = Site(apikey=None, newest_at=max((at for _, at in named), default=None))
-        of = audience.Audience(lake=lake, reporting=asked.reporting, period=period, sites=tuple(sites))
+        of = Audience(lake=lake, reporting=asked.reporting, period=period, sites=tuple(sites))
         news = News(lake)
         is_small = events <= MOST_FOLDED_EVENTS
         with progress.step("figures"), small_work(lake.spark, is_small=is_small, stored_bytes=news.size_bytes):
-            answers = _ask_all(of, there, news) if sites else {}
+            answers = {}
+            of_tables = health.states(lake, there, news)
+            if sites:
+                with near_pageviews(of) if there.issuperset(NEEDED) else nullcontext(of) as near:
+                    answers = _ask_all(near, there, of_tables)
         for question, rows in answers.items():
             if question in _SORT:
                 _SORT[question](rows, _Shelf(sites, all_sites))
@@ -69,11 +76,11 @@ def gather(lake: Lake, asked: Asked, progress: Progress) -> Figures:
     )
 
 
-def _ask_all(of: audience.Audience, there: frozenset[str], news: News) -> dict[str, Any]:
+def _ask_all(of: Audience, there: frozenset[str], of_tables: Mapping[str, State]) -> dict[str, Any]:
     scope = of.scope
     questions: dict[str, Callable[[], Any]] = {
         "events": lambda: health.events_by_hour(of.lake, scope, of.sites),
-        "lake": lambda: health.lake_figures(of.lake, there, news),
+        "lake": lambda: health.lake_figures(of.lake, there, of_tables),
         "rescued": lambda: health.rescued_keys(of.lake, scope, of.sites),
         "content": lambda: audience.content(of),
         "posts": lambda: audience.posts(of),

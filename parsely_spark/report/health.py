@@ -12,7 +12,7 @@ from parsely_spark import columns
 from parsely_spark.report.classes import ACCOUNT, BALANCED, CLOCK_MS, LATENESS_MS
 from parsely_spark.report.figures import Balance, LakeFigures, Rejects, RunFigures
 from parsely_spark.tables.catalog import EVENTS, INGESTED_FILES, REJECTED_LINES, RUNS
-from parsely_spark.tables.folding import state_of
+from parsely_spark.tables.folding import State, state_of
 from parsely_spark.tables.folds import FOLDS
 from parsely_spark.tables.gaps import read_open_gaps
 from parsely_spark.tables.news import rows_at
@@ -21,7 +21,7 @@ from parsely_spark.transforms.fold import totals
 from parsely_spark.transforms.measures import Sum
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame, Row
 
@@ -76,13 +76,23 @@ def rescued_keys(lake: Lake, scope: Scope, sites: Sequence[str]) -> list[Row]:
     )
 
 
-def lake_figures(lake: Lake, there: Collection[str], news: News) -> LakeFigures:
+def states(lake: Lake, there: Collection[str], news: News) -> dict[str, State]:
+    """How far each derived table *there* is with the events, which are those of *news*.
+
+    To be asked before anything large: looking at commits, all of the session does without generated code.
+    """
+    names = [fold.name for fold in FOLDS if fold.name in there]
+    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:  # mostly to wait for the storage
+        return dict(zip(names, threads.map(lambda name: state_of(lake, name, news), names), strict=True))
+
+
+def lake_figures(lake: Lake, there: Collection[str], of_tables: Mapping[str, State]) -> LakeFigures:
     """What is about no site: runs, files, rejected lines, sums and gaps.
 
     Args:
         lake: where the tables are.
         there: the names of the tables that it has.
-        news: the events, as they are now.
+        of_tables: the `states` of the derived ones.
     """
     found = LakeFigures()
     if RUNS.name in there:
@@ -92,7 +102,7 @@ def lake_figures(lake: Lake, there: Collection[str], news: News) -> LakeFigures:
         found.files = _files(lake)
     if REJECTED_LINES.name in there:
         found.rejected = _rejects(lake)
-    found.balances = _balances(lake, [fold for fold in FOLDS if fold.name in there], news)
+    found.balances = _balances(lake, of_tables)
     return found
 
 
@@ -186,14 +196,12 @@ def _rejects(lake: Lake) -> list[Rejects]:
     ]
 
 
-def _balances(lake: Lake, folds: Sequence[Fold], news: News) -> list[Balance]:
-    """The sums of each table of *folds* beside those of the events that it holds; of the lake from its beginning.
+def _balances(lake: Lake, of_tables: Mapping[str, State]) -> list[Balance]:
+    """The sums of each derived table beside those of the events that it holds; of the lake from its beginning.
 
     A period would not do: a session is of the hour in which it began, and its events are of others.
     """
-    names = [fold.name for fold in folds]
-    with ThreadPoolExecutor(_TABLES_AT_ONCE) as threads:  # mostly to wait for the storage
-        states = dict(zip(names, threads.map(lambda name: state_of(lake, name, news), names), strict=True))
+    folds = [fold for fold in FOLDS if fold.name in of_tables]
     wholes = {fold.name: whole_of(lake, fold) for fold in folds}
     # Where events have gone for their age, which of the others are of a session that is whole only its rows tell.
     folds = [fold for fold in folds if (whole := wholes[fold.name]) is None or whole.is_by_event]
@@ -209,13 +217,13 @@ def _balances(lake: Lake, folds: Sequence[Fold], news: News) -> list[Balance]:
     for fold in folds:
         if measures[fold.name]:
             whole = wholes[fold.name]
-            same.setdefault((states[fold.name].folded, whole and whole.since), []).append(fold)
+            same.setdefault((of_tables[fold.name].folded, whole and whole.since), []).append(fold)
     found = []
     for (version, _), here in same.items():
         for row in totals(whole_rows(EVENTS.name, here[0].name, version), *here).collect():
             if row["measure"] in BALANCED:
-                found.append((row, states[row["table"]]))
-    stored = {name: _stored(whole_rows(name, name, states[name].version), of) for name, of in measures.items() if of}
+                found.append((row, of_tables[row["table"]]))
+    stored = {name: _stored(whole_rows(name, name, of_tables[name].version), of) for name, of in measures.items() if of}
     order = {fold.name: number for number, fold in enumerate(folds)}
     return sorted(
         (

@@ -281,8 +281,7 @@ class Lake:
         """Create *table* as declared, or as *spec*, unless it is there."""
         if self.has(table):
             return
-        spec = spec or ALL_TABLES[table]
-        self.spark.sql(spec.creation(self.name_of(table)))
+        self.spark.sql((spec := spec or ALL_TABLES[table]).creation(self.name_of(table)))
         # To SQL a table exists as soon as the folder of its log does, and it says nothing.
         if not self.is_catalog and not self.has(table):
             self._create_by_writing(spec)

@@ -36,14 +36,21 @@ VIEWS = {
 }
 
 
-def scope_of(lake: Lake, reporting: ReportingSettings, **asked: date | None) -> Scope:
-    """What is asked of *lake*: its tables have to be there, and *asked* are the dates of `Scope`."""
+def scope_of(
+    lake: Lake,
+    reporting: ReportingSettings,
+    *,
+    as_of: date | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> Scope:
+    """What is asked of *lake*: its tables have to be there; the dates are those of `Scope`."""
 
     def required(table: str) -> str:
         lake.require(table)
         return lake.name_of(table)
 
-    return Scope(table=required, reporting=reporting, **asked)
+    return Scope(table=required, reporting=reporting, as_of=as_of, since=since, until=until)
 
 
 def ask(lake: Lake, name: str, scope: Scope) -> DataFrame:

@@ -48,7 +48,12 @@ def _sql(scope: Scope) -> str:
     # An event that came with times on both sides of an hour is there twice, and each is a conversion to events.
     whole = "partition by apikey, event_id, converted_at"
     look_back = scope.reporting.look_back_days
-    may_be_touch = f"pageviews > 0 and {scope.is_near_period('viewed_at', days_before=look_back)}"
+    # Few have converted. Spark looks for the others' posts, too, unless it is told before.
+    has_converted = f"""(t.apikey, t.visitor_site_id) in (
+        select apikey, visitor_site_id from {scope.table("conversions")}
+        where {scope.is_near_period("converted_at", "date")})"""
+    is_near = scope.is_near_period("viewed_at", days_before=look_back)
+    may_be_touch = f"pageviews > 0 and {is_near} and {has_converted}"
     url_days = max(look_back, DAYS_OF_URLS)
     return f"""
         with converted as (
@@ -70,17 +75,16 @@ def _sql(scope: Scope) -> str:
                     between 0 and {look_back * _DAY_MS}
             where c.visitor_site_id not in ({nobody})
         ),
-        touches as (
-            select * from pages
+        possible as (
+            select *, is_converting_page as is_known from pages
             union all
-            select {conversion}, null, c.converted_at, c.converted_at, true, {of_itself}
+            select {conversion}, null, c.converted_at, c.converted_at, true, {of_itself}, false
             from converted c
             left join {scope.table("posts")} p on p.apikey = c.apikey and p.post_id = c.post_id
-            left anti join pages s
-                on s.apikey = c.apikey
-                and s.event_id = c.event_id
-                and s.converted_at = c.converted_at
-                and s.is_converting_page
+        ),
+        touches as (
+            select * from (select *, max(is_known) over ({whole}) as has_known from possible)
+            where pageview_key is not null or not has_known
         ),
         ranked as (
             select

@@ -28,19 +28,32 @@ def _by(name: str, names_of_post: str, scope: Scope) -> str:
                 {scope.is_in_period("published_at")} and published_at is not null as is_published
             from {scope.table("posts")} lateral view explode({names_of_post}) as {name}
             where {name} <> ''
+        ),
+        read as (
+            select
+                n.apikey,
+                {name},
+                count(distinct v.post_id) as posts_viewed,
+                sum(pageviews) as pageviews,
+                sum(engaged_s) as engaged_s,
+                count(distinct visitor) as visitors
+            from viewed v join named n on n.apikey = v.apikey and n.post_id = v.post_id
+            group by n.apikey, {name}
+        ),
+        published as (
+            select apikey, {name}, count_if(is_published) as posts_published from named group by apikey, {name}
         )
         select
-            n.apikey,
-            {name},
-            count(distinct v.post_id) as posts_viewed,
-            count(distinct if(is_published, n.post_id, null)) as posts_published,
-            coalesce(sum(pageviews), 0) as pageviews,
-            coalesce(sum(engaged_s), 0) as engaged_s,
-            count(distinct visitor) as visitors,
-            sum(pageviews) / count(distinct v.post_id) as pageviews_per_post
-        from named n left join viewed v on v.apikey = n.apikey and v.post_id = n.post_id
-        group by n.apikey, {name}
-        having pageviews > 0 or engaged_s > 0 or posts_published > 0"""
+            p.apikey,
+            p.{name},
+            coalesce(posts_viewed, 0) as posts_viewed,
+            posts_published,
+            coalesce(pageviews, 0) as pageviews,
+            coalesce(engaged_s, 0) as engaged_s,
+            coalesce(visitors, 0) as visitors,
+            pageviews / posts_viewed as pageviews_per_post
+        from published p left join read r on r.apikey = p.apikey and r.{name} = p.{name}
+        where pageviews > 0 or engaged_s > 0 or posts_published > 0"""
 
 
 def _content_view(name: str, one: str, names_of_post: str, meaning: str) -> View:

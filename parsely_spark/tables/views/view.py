@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyspark.errors import DateTimeException
@@ -10,7 +10,7 @@ from pyspark.errors import DateTimeException
 from parsely_spark.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
     from pyspark.sql import SparkSession
@@ -31,6 +31,7 @@ class Scope:
         as_of: the last local date that counts; the lake's last where None.
         since: the first local date that counts.
         until: the first local date that does not count any more.
+        urls: names by which SQL finds what is kept of `posts_of_urls`, by the days before.
     """
 
     table: Callable[[str], str]
@@ -38,6 +39,7 @@ class Scope:
     as_of: date | None = None
     since: date | None = None
     until: date | None = None
+    urls: Mapping[int, str] = field(default_factory=dict)
 
     def local_date(self, instant: str) -> str:
         """SQL of the date of *instant* in the reporting time zone, whatever the session's."""
@@ -86,20 +88,24 @@ class Scope:
         return f"""
             select t.* except (post_id), coalesce(canonical, t.post_id) as post_id
             from {self.table(table)} t
-            left join (
-                select u.apikey as of_site, url_clean as mere_url, max_by(u.post_id, seen) as canonical
-                from (
-                    select apikey, url_clean, post_id, sum(pageviews) as seen
-                    from {self.table("pageviews")}
-                    where url_clean <> '' and {self.is_near_period("viewed_at", days_before=days_before)}
-                    group by all
-                ) u
-                left anti join {self.table("posts")} p
-                    on p.apikey = u.apikey and p.post_id = u.url_clean and p.title is not null
-                group by u.apikey, url_clean
-                having 2 * max(seen) > sum(seen) and canonical <> url_clean
-            ) on of_site = t.apikey and mere_url = t.post_id
+            left join {self.urls.get(days_before) or f"({self.posts_of_urls(days_before)})"}
+                on of_site = t.apikey and mere_url = t.post_id
             where {where}"""
+
+    def posts_of_urls(self, days_before: int) -> str:
+        """SQL of the URLs that stand for a post of another name; for `of_posts`, which says of when."""
+        return f"""
+            select u.apikey as of_site, url_clean as mere_url, max_by(u.post_id, seen) as canonical
+            from (
+                select apikey, url_clean, post_id, sum(pageviews) as seen
+                from {self.table("pageviews")}
+                where url_clean <> '' and {self.is_near_period("viewed_at", days_before=days_before)}
+                group by all
+            ) u
+            left anti join {self.table("posts")} p
+                on p.apikey = u.apikey and p.post_id = u.url_clean and p.title is not null
+            group by u.apikey, url_clean
+            having 2 * max(seen) > sum(seen) and canonical <> url_clean"""
 
 
 @dataclass(frozen=True, kw_only=True)
