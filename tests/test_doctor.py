@@ -294,6 +294,19 @@ PAIRS: dict[str, tuple[dict[str, str | None], str, str]] = {
         "Spark 4.2.1, Delta 4.4.0, Hadoop 3.5.0, near Spark 4.2.0, Delta 4.4.0, Hadoop 3.5.0, which were tested "
         "together",
     ),
+    "a vendor's builds of the releases of a row": (
+        {"spark": "4.2.0-amzn-0", "pyspark": "4.2.0+amzn.0", "delta": "4.4.0-amzn-1"}
+        | {"hadoop": "3.5.0-amzn-2", "hadoop_aws": "3.5.0"},
+        "ok",
+        "Spark 4.2.0-amzn-0, Delta 4.4.0-amzn-1, Hadoop 3.5.0-amzn-2, near Spark 4.2.0, Delta 4.4.0, Hadoop 3.5.0, "
+        "which were tested together",
+    ),
+    "the package of another Spark than a vendor's": (
+        {"spark": "4.2.0-amzn-0", "pyspark": "4.2.1"},
+        "failed",
+        "Spark 4.2.0-amzn-0, Delta 4.4.0, Hadoop 3.5.0: its Python package is 4.2.1; `pip install pyspark==4.2.0`, or "
+        "unset SPARK_HOME.",
+    ),
     "a newer Spark": (
         {"spark": "4.3.0", "pyspark": "4.3.0", "delta_is_for": "4.3"},
         "failed",
