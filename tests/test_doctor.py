@@ -34,6 +34,7 @@ from parsely_spark.errors import LakeError
 from parsely_spark.jvm import FAILURES, _name_of_way, s3_address
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.settings import DoctorSettings
+from parsely_spark.versions import tested_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +47,9 @@ SOURCE_NEEDS = "the credentials need s3:ListBucket on the bucket and s3:GetObjec
 LAKE_NEEDS = SOURCE_NEEDS.replace("s3:GetObject on", "s3:GetObject, s3:PutObject and s3:DeleteObject on")
 WRONG_KEYS = "the credentials are wrong; check access key, secret and token, and which bucket they are for."
 RIGHTS = ("s3:ListBucket", "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
-WANTED_JAVA = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`."
+WANTED_JAVA = (
+    "wanted is Java 17, which the tests run on, or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`."
+)
 DOCTOR = [sys.executable, "-m", "parsely_spark", "doctor"]
 
 
@@ -251,6 +254,10 @@ def test_a_java_that_spark_does_not_start_with_is_named(
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert str(look("java", look_at_java)) == line("failed", "java", f"{java} {said}")
+
+
+def test_the_java_that_is_said_to_be_tested_is_that_of_the_tested_releases() -> None:
+    assert {f"Java {row.java}, which the tests run on" in WANTED_JAVA for row in tested_versions()} == {True}
 
 
 def test_a_java_home_without_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
