@@ -72,7 +72,7 @@ def _chosen(name: str, settings: SparkSettings, given: dict[str, str]) -> dict[s
     """What the session is told, beside what it was *given* already; *settings* have a part in that."""
     defaults = {"spark.app.name": name, **_defaults(settings, given), **_endpoint(settings.s3_endpoint_url)}
     chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
-    if settings.s3_endpoint_url:  # a flag, and so stronger; how that server is spoken to is not what it says
+    if settings.s3_endpoint_url:  # the address alone is stronger: how the server is spoken to was meant by who said it
         chosen[_ENDPOINT] = settings.s3_endpoint_url
     if "SPARK_REMOTE" in os.environ:  # it says itself where Spark is to be, and PySpark wants that said once
         chosen.pop("spark.master", None)
