@@ -482,7 +482,7 @@ class DoctorSettings(PlaceSettings, SummarySettings):
     endpoint_url: str | None = borrowed(StreamSettings, "endpoint_url", table="stream")
     role_arn: str | None = borrowed(StreamSettings, "role_arn", table="stream")
     checkpoint: str | None = borrowed(StreamSettings, "checkpoint", table="stream")
-    reader: str | None = borrowed(StreamSettings, "reader", table="stream")
+    reader: str = borrowed(StreamSettings, "reader", table="stream")
 
 
 COMMANDS: dict[str, type[Settings]] = {

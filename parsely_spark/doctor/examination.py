@@ -193,7 +193,7 @@ def _on_s3(settings: DoctorSettings) -> dict[str, type[SourceError] | type[LakeE
 
 def _reads_stream(settings: DoctorSettings) -> bool:
     """Whether there is a stream that this program reads itself, with packages and keys that can be looked at."""
-    return settings.stream is not None and settings.reader in (None, OURS)
+    return settings.stream is not None and settings.reader == OURS
 
 
 def _why_no_stream(settings: DoctorSettings) -> str:
