@@ -264,8 +264,7 @@ def _visitors(settings: ForgetSettings) -> tuple[str, ...]:
 
     ids = list(settings.visitor)
     if settings.visitors_from is not None:
-        lines = Path(settings.visitors_from).read_text(encoding="utf-8").splitlines()
-        ids += [line.strip() for line in lines if line.strip()]
+        ids += [line.strip() for line in _text_of(settings.visitors_from).splitlines() if line.strip()]
     if not ids:
         raise SettingsError(f"visitors_from={settings.visitors_from!r} names nobody; write one visitor_site_id a line.")
     if len(ids) > _MOST_FORGOTTEN:
@@ -274,6 +273,18 @@ def _visitors(settings: ForgetSettings) -> tuple[str, ...]:
         if one in NOBODY_IDS:
             raise SettingsError(f"visitor={one!r} stands for many people, of whom none can be told; leave it out.")
     return tuple(dict.fromkeys(ids))
+
+
+def _text_of(visitors_from: str) -> str:
+    try:
+        # As some editors save UTF-8, with a mark of three bytes before it, the first visitor would be another.
+        return Path(visitors_from).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SettingsError(
+            f"visitors_from={visitors_from!r} cannot be read ({error.strerror}); check the path and its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"visitors_from={visitors_from!r} is not UTF-8; save it as that.") from error
 
 
 def register(settings: RegisterSettings) -> None:

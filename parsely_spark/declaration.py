@@ -53,9 +53,10 @@ def borrowed(kind: type, name: str, *, table: str, check: Check | None = None) -
         table: of the command in the file that gives it to this one, too.
         check: in the place of the declaration's.
     """
-    metadata = declared(kind)[name].metadata
+    lent = declared(kind)[name]
     nothing = () if type_of(kind, name) is tuple else None
-    return field(default=nothing, metadata={**metadata, "table": table, "check": check or metadata["check"]})
+    default = nothing if lent.default is dataclasses.MISSING else lent.default
+    return field(default=default, metadata={**lent.metadata, "table": table, "check": check or lent.metadata["check"]})
 
 
 def declared(kind: type) -> dict[str, Field]:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 _FIT = ("17", "21")
 _VECTOR = "jdk.incubator.vector"  # Spark 4 starts with it; a runtime that was cut down for a program may lack it
-_WANTED = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`"
+_WANTED = (
+    "wanted is Java 17, which the tests run on, or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`"
+)
 
 
 def find_java() -> Path:

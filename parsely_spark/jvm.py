@@ -207,9 +207,9 @@ def write_object(spark: SparkSession, uri: str, text: str, *, instead_of: str | 
 
 
 def write_file(spark: SparkSession, uri: str, text: str) -> None:
-    """Write a file that is not there yet, on any file system."""
+    """Write a file on any file system, over what is there; so S3A need not ask first whether anything is."""
     where, files, _ = _open(spark, uri)
-    with closing(files.create(where, False)) as stream:
+    with closing(files.create(where, True)) as stream:
         stream.write(text.encode())
 
 

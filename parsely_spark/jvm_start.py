@@ -20,8 +20,14 @@ _NOISE = re.compile(
     r"|Setting (default|Spark) log level|To adjust log|Picked up _?\w*JAVA\w*OPTIONS|Warning: Java versions > Java 11)"
 )
 _ARGUMENTS = "PYSPARK_SUBMIT_ARGS"
-# What Spark blackens in its pages and event logs: the default of spark.redaction.regex.
-_SECRET = re.compile("secret|password|token|access[.]?key", re.IGNORECASE)
+# Which settings are secret, in words that Java knows, too: what spark.redaction.regex is by default, and the keys of
+# stores that it does not know, such as fs.azure.account.key.NAME and fs.s3a.encryption.key. Those only where a text
+# begins as a setting of theirs does: Spark looks for it in values, too, and hides such properties of a table from us.
+SECRET = (
+    "(?i)secret|password|token|access[.]?key"
+    "|^(spark|d?fs|google)[.].*(key([.]|$)|private[.]?key|passphrase|[.]pass$|credential$|[.]sas[.]|connection[.]?string)"
+)
+_SECRET = re.compile(SECRET)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from parsely_spark import class_archive
 from parsely_spark.errors import LakeError, SettingsError
 from parsely_spark.java import find_java, why_unfit
 from parsely_spark.jvm import is_driver
-from parsely_spark.jvm_start import only_in_a_file, passed_on
+from parsely_spark.jvm_start import SECRET, only_in_a_file, passed_on
 from parsely_spark.versions import delta_jar_of, minor_of, tested_versions
 
 if TYPE_CHECKING:
@@ -45,12 +45,7 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     if _has_session():
         return SparkSession.builder.getOrCreate()
     given = _submitted() | dict(settings.spark)
-    defaults = {"spark.app.name": name, **_defaults(settings, given)}
-    chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
-    chosen |= _endpoint(settings.s3_endpoint_url)
-    if "SPARK_REMOTE" in os.environ:  # it says itself where Spark is to be, and PySpark wants that said once
-        chosen.pop("spark.master", None)
-    chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
+    chosen = _chosen(name, settings, given)
     # Without a locale of UTF-8 the JVM that starts here misses files whose names are not ASCII, and does not say so.
     if not locale.getencoding().upper().startswith("UTF"):
         os.environ["LC_ALL"] = "C.UTF-8"
@@ -71,6 +66,18 @@ def get_session(name: str, settings: SparkSettings) -> SparkSession:
     _remember_classes(spark)
     _let_ctrl_c_through(spark.version)
     return spark
+
+
+def _chosen(name: str, settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
+    """What the session is told, beside what it was *given* already; *settings* have a part in that."""
+    defaults = {"spark.app.name": name, **_defaults(settings, given), **_endpoint(settings.s3_endpoint_url)}
+    chosen = {key: value for key, value in defaults.items() if key not in given} | dict(settings.spark)
+    if settings.s3_endpoint_url:  # the address alone is stronger: how the server is spoken to was meant by who said it
+        chosen[_ENDPOINT] = settings.s3_endpoint_url
+    if "SPARK_REMOTE" in os.environ:  # it says itself where Spark is to be, and PySpark wants that said once
+        chosen.pop("spark.master", None)
+    chosen["spark.sql.extensions"] = _with_delta(given.get("spark.sql.extensions", ""))
+    return chosen
 
 
 def _start(settings: dict[str, str], *, verbose: bool) -> SparkSession:
@@ -179,6 +186,7 @@ def _defaults(settings: SparkSettings, given: dict[str, str]) -> dict[str, str]:
     chosen = {
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
+        "spark.redaction.regex": SECRET,  # in Spark's pages and event logs
         # A retried reader of the same bytes is fine, a guessed-at corrupt file never.
         "spark.sql.files.ignoreCorruptFiles": "false",
         "spark.sql.files.ignoreMissingFiles": "false",
@@ -234,12 +242,15 @@ def _endpoint(url: str | None) -> dict[str, str]:
     if not url:
         return {}
     return {
-        "spark.hadoop.fs.s3a.endpoint": url,
+        _ENDPOINT: url,
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.connection.ssl.enabled": str(url.startswith("https")).lower(),
         "spark.hadoop.fs.s3a.endpoint.region": "us-east-1",  # S3A wants one, such servers mostly ignore it
         **_region(),
     }
+
+
+_ENDPOINT = "spark.hadoop.fs.s3a.endpoint"
 
 
 def _region() -> dict[str, str]:

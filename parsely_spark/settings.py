@@ -481,6 +481,8 @@ class DoctorSettings(PlaceSettings, SummarySettings):
     region: str | None = borrowed(StreamSettings, "region", table="stream")
     endpoint_url: str | None = borrowed(StreamSettings, "endpoint_url", table="stream")
     role_arn: str | None = borrowed(StreamSettings, "role_arn", table="stream")
+    checkpoint: str | None = borrowed(StreamSettings, "checkpoint", table="stream")
+    reader: str = borrowed(StreamSettings, "reader", table="stream")
 
 
 COMMANDS: dict[str, type[Settings]] = {

@@ -7,6 +7,7 @@ it, and the files under `conf/` are compared with it; a new pair is a new line t
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from importlib import resources
 
@@ -35,6 +36,12 @@ class Versions:
 def minor_of(version: str) -> str:
     """The first two numbers of *version*."""
     return ".".join(version.split(".")[:2])
+
+
+def release_of(version: str) -> str:
+    """*version* without what a vendor adds to it, as in 4.1.3-amzn-0 or 4.1.3+amzn.0."""
+    found = re.match(r"\d+\.\d+\.\d+", version)
+    return found[0] if found else version
 
 
 def delta_jar_of(spark: str, delta: str) -> str:

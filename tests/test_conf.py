@@ -33,6 +33,7 @@ OTHERS = {
     "demo-bucket.toml": "test_samples.py",
     "emr/cluster.json": "test_conf_aws.py",
     "emr/policy.json": "test_conf_aws.py",
+    "emr/service-policy.json": "test_conf_aws.py",
     "emr/serverless-application.json": "test_conf_aws.py",
     "jars.lock": "test_jars.py",
     "k8s/Dockerfile": "test_conf_platforms.py",

@@ -16,6 +16,7 @@ from botocore.session import get_session
 from botocore.validate import ParamValidator
 from deployment import CONF, INTERVAL, ROOT, SUBMITTING, content, job_run_of, operators, submissions
 
+from parsely_spark.doctor.lakes import _Trial
 from parsely_spark.sources.kinesis import client as kinesis_client
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "emr/serverless-batch.json": ("emr-serverless", "StartJobRun"),
     "emr/serverless-stream.json": ("emr-serverless", "StartJobRun"),
 }
-STATEMENTS = {statement["Sid"]: statement for statement in content("emr/policy.json")["Statement"]}
+POLICIES = ("emr/policy.json", "emr/service-policy.json")  # of the jobs; of EMR itself, which fetches secrets
+OF_JOBS, OF_EMR = ({statement["Sid"]: statement for statement in content(name)["Statement"]} for name in POLICIES)
 
 
 def operation(service: str, name: str) -> OperationModel:
@@ -161,18 +163,18 @@ def test_a_job_on_emr_has_both_halves_of_the_delta_of_the_image(name: str) -> No
         assert not submission.values("--packages")
 
 
-# --- policy.json ------------------------------------------------------------------------------------------------
+# --- policies ---------------------------------------------------------------------------------------------------
 
 
 def listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def allows(action: str, arn: str) -> bool:
-    """Whether the policy allows *action* on *arn*: some statement does, and none denies it."""
+def allows(action: str, arn: str, *, policy: dict[str, Any] = OF_JOBS) -> bool:
+    """Whether the *policy* allows *action* on *arn*: some statement does, and none denies it."""
     effects = {
         statement["Effect"]
-        for statement in STATEMENTS.values()
+        for statement in policy.values()
         if action in listed(statement["Action"])
         if any(fnmatchcase(arn, pattern) for pattern in listed(statement["Resource"]))
     }
@@ -183,12 +185,14 @@ def object_of(uri: str) -> str:
     return re.sub(r"^s3a?://", "arn:aws:s3:::", uri)
 
 
-def test_the_policy_keeps_to_the_grammar_of_policies() -> None:
-    policy = content("emr/policy.json")
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_keeps_to_the_grammar_of_policies(name: str) -> None:
+    policy = content(name)
     assert policy.keys() == {"Version", "Statement"}
     assert policy["Version"] == "2012-10-17"
-    assert len(STATEMENTS) == len(policy["Statement"])
-    for sid, statement in STATEMENTS.items():
+    statements = {statement["Sid"]: statement for statement in policy["Statement"]}
+    assert len(statements) == len(policy["Statement"])
+    for sid, statement in statements.items():
         assert re.fullmatch(r"[A-Za-z0-9]+", sid)
         assert statement.keys() == {"Sid", "Effect", "Action", "Resource"}
         assert statement["Effect"] in ("Allow", "Deny")
@@ -202,7 +206,8 @@ def test_the_policy_keeps_to_the_grammar_of_policies() -> None:
 def test_every_action_is_one_that_aws_has() -> None:
     """An action has the name of a request, but where S3 has one right for several."""
     rights_of_s3 = {"s3:ListBucket": "ListObjectsV2"}
-    for action in {action for statement in STATEMENTS.values() for action in listed(statement["Action"])}:
+    statements = (*OF_JOBS.values(), *OF_EMR.values())
+    for action in {action for statement in statements for action in listed(statement["Action"])}:
         service, name = action.split(":")
         assert operation(service, rights_of_s3.get(action, name))
 
@@ -218,7 +223,7 @@ def test_the_stream_is_allowed_the_requests_that_the_client_makes() -> None:
         and node.attr != "meta"
     }
     names = {xform_name(name): name for name in get_session().get_service_model("kinesis").operation_names}
-    assert {f"kinesis:{names[method]}" for method in called} == set(STATEMENTS["FollowStream"]["Action"])
+    assert {f"kinesis:{names[method]}" for method in called} == set(OF_JOBS["FollowStream"]["Action"])
     assert len(called) == 4
 
 
@@ -226,8 +231,16 @@ def test_the_policy_and_the_pages_ask_for_the_same_rights() -> None:
     s3, stream = ((ROOT / f"docs/{page}.md").read_text(encoding="utf-8") for page in ("s3", "stream"))
     (raw,), (lake,) = (re.findall(rf"^\| {of} \|(.*)$", s3, re.M) for of in ("raw events", "lake"))
     rights = [set(re.findall(r"s3:\w+", row)) for row in (raw, lake)]
-    assert rights == [{"s3:ListBucket", *listed(STATEMENTS[sid]["Action"])} for sid in ("ReadRawEvents", "WriteLake")]
-    assert set(re.findall(r"kinesis:\w+", stream)) == set(STATEMENTS["FollowStream"]["Action"])
+    assert rights == [{"s3:ListBucket", *listed(OF_JOBS[sid]["Action"])} for sid in ("ReadRawEvents", "WriteLake")]
+    assert set(re.findall(r"kinesis:\w+", stream)) == set(OF_JOBS["FollowStream"]["Action"])
+    readme = (CONF / "README.md").read_text(encoding="utf-8")
+    assert all("`sts:AssumeRole`" in page for page in (stream, readme))
+
+
+def test_the_page_says_which_right_on_a_lake_doctor_does_not_try() -> None:
+    tried = {step.action for step in _Trial(None, "s3a://BUCKET/lake", takes_turns=True).on_s3()}  # type: ignore[arg-type]
+    (said,) = re.findall(r"^`parsely-spark doctor --source .*", (ROOT / "docs/s3.md").read_text(encoding="utf-8"), re.M)
+    assert set(re.findall(r"s3:\w+", said)) == set(OF_JOBS["WriteLake"]["Action"]) - tried
 
 
 @pytest.mark.parametrize("name", [name for name in SUBMITTING if not name.startswith("databricks/")])
@@ -257,7 +270,8 @@ def test_a_turn_can_be_taken_and_given_back_and_never_deleted() -> None:
     assert not allows("s3:DeleteObject", lease)
 
 
-def test_the_policy_allows_the_secrets_logs_and_code_that_the_files_name() -> None:
+def test_the_policies_allow_the_secrets_logs_and_code_that_the_files_name() -> None:
+    """The secrets to EMR, which fetches them for the configuration of a cluster, and not to the jobs."""
     text = "".join(file.read_text(encoding="utf-8") for file in sorted((CONF / "emr").glob("*.json")))
     secrets = set(re.findall(r"arn:aws:secretsmanager[\w:-]+-[A-Za-z]{6}(?=\")", text))
     named = {re.sub(r".*:secret:|-[A-Za-z]{6}$", "", secret) for secret in secrets}
@@ -266,6 +280,9 @@ def test_the_policy_allows_the_secrets_logs_and_code_that_the_files_name() -> No
         == set(re.findall(r"\"EMR\.secret@(parsely[\w-]+)\"", text))
         == {"parsely-access-key", "parsely-secret-key"}
     )
-    assert all(allows("secretsmanager:GetSecretValue", secret) for secret in secrets)
+    other = "arn:aws:secretsmanager:us-east-1:123456789012:secret:parsely-dashboard-AbCdEf"
+    for secret in (*secrets, other):
+        assert allows("secretsmanager:GetSecretValue", secret, policy=OF_EMR) == (secret in secrets)
+        assert not allows("secretsmanager:GetSecretValue", secret)
     assert all(allows("s3:PutObject", f"{object_of(uri)}x") for uri in re.findall(r"s3://BUCKET/logs/", text))
     assert all(allows("s3:GetObject", object_of(uri)) for uri in re.findall(r"s3://BUCKET/code/[\w./-]+", text))

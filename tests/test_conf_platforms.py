@@ -232,3 +232,10 @@ def test_a_dag_says_its_intervals_in_full() -> None:
     schedules = re.findall(r"^    schedule=(\w+)\(\"(.*)\", timezone=\"UTC\"\),$", text_of(DAG), re.M)
     assert [kind for kind, _ in schedules] == ["CronDataIntervalTimetable"] * text_of(DAG).count("with DAG(")
     assert schedules[0][1] == "0 * * * *"
+
+
+def test_a_dag_and_its_row_say_since_which_airflow_there_is_what_it_imports() -> None:
+    """Of apache-airflow-task-sdk, 1.1 goes with Airflow 3.1 and has no such timetable; 1.2 goes with 3.2."""
+    assert "from airflow.sdk import DAG, CronDataIntervalTimetable" in text_of(DAG)
+    (row,) = [line for line in text_of("README.md").splitlines() if f"({DAG})" in line]
+    assert all("Airflow 3.2 or newer" in text for text in (row, text_of(DAG)))

@@ -21,12 +21,12 @@ from s3_server import Keys, Moto, allow, chunk, event_line, moto, point, telling
 from standalone_cluster import SHORT_LIFE
 
 from parsely_spark.cli import main
-from parsely_spark.doctor import machine
+from parsely_spark.doctor import lakes, machine, sources
 from parsely_spark.doctor.clock import look_at_clock
 from parsely_spark.doctor.examination import examine
 from parsely_spark.doctor.finding import Finding, look
 from parsely_spark.doctor.lakes import look_at_catalog, look_at_folder
-from parsely_spark.doctor.machine import look_at_java, look_at_local_lake
+from parsely_spark.doctor.machine import look_at_java, look_at_local_checkpoint, look_at_local_lake
 from parsely_spark.doctor.pair import Releases, judge
 from parsely_spark.doctor.sources import look_at_keys, look_at_source
 from parsely_spark.doctor.streams import look_at_stream, look_at_stream_keys
@@ -34,6 +34,7 @@ from parsely_spark.errors import LakeError
 from parsely_spark.jvm import FAILURES, _name_of_way, s3_address
 from parsely_spark.kinesis_settings import KinesisSettings
 from parsely_spark.settings import DoctorSettings
+from parsely_spark.versions import tested_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,7 +47,9 @@ SOURCE_NEEDS = "the credentials need s3:ListBucket on the bucket and s3:GetObjec
 LAKE_NEEDS = SOURCE_NEEDS.replace("s3:GetObject on", "s3:GetObject, s3:PutObject and s3:DeleteObject on")
 WRONG_KEYS = "the credentials are wrong; check access key, secret and token, and which bucket they are for."
 RIGHTS = ("s3:ListBucket", "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
-WANTED_JAVA = "Spark 4 needs Java 17 or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`."
+WANTED_JAVA = (
+    "wanted is Java 17, which the tests run on, or 21: on Debian or Ubuntu `apt-get install openjdk-17-jre-headless`."
+)
 DOCTOR = [sys.executable, "-m", "parsely_spark", "doctor"]
 
 
@@ -56,40 +59,44 @@ def lines_of(findings: Iterable[Finding]) -> list[str]:
 
 
 def line(state: str, check: str, said: str) -> str:
-    return f"{state:<13}  {check:<15}  {said}"
+    return f"{state:<13}  {check:<17}  {said}"
 
 
 def test_a_line_begins_with_how_the_check_went() -> None:
-    assert str(Finding("java", "ok", "Java 17")) == "ok             java             Java 17"
-    longest = Finding("stream iterator", "not asked for", "no --stream given")
-    assert str(longest) == "not asked for  stream iterator  no --stream given"
+    assert str(Finding("java", "ok", "Java 17")) == "ok             java               Java 17"
+    longest = Finding("checkpoint delete", "not asked for", "no --checkpoint given")
+    assert str(longest) == "not asked for  checkpoint delete  no --checkpoint given"
 
 
 # --- all of it, in a process of its own -------------------------------------------------------------------------
 
 ALL_IS_WELL = r"""
-ok             python           Python 3\.\d+\.\d+, pyspark 4\.\S+, delta-spark 4\.\S+
-ok             python kinesis   boto3 \S+, pyarrow \S+
-ok             java             Java (17|21)\.\S+, \S+/java
-ok             spark            Spark 4\.\S+ on local\[2\], there in \d+\.\d s
-ok             pair             Spark 4\.\S+, Delta 4\.\S+, Hadoop 3\.\S+, which were tested together
-ok             delta            a table was written and read in file:/\S+
-ok             credentials      s3a://parsely-dw-x: SimpleAWSCredentialsProvider \(keys of the bucket's own\)
-ok             credentials      s3a://lake: TemporaryAWSCredentialsProvider \(AWS_ACCESS_KEY_ID\)
-ok             credentials      stream s: env, says boto3
-ok             clock            [012] s (ahead of|behind) http://127\.0\.0\.1:\d+
-ok             clock            [012] s (ahead of|behind) http://127\.0\.0\.1:\d+
-ok             source list      s3a://parsely-dw-x/events/2025/11/22, the newest day, has 3 objects in 2 hours
-ok             source read      s3a://parsely-dw-x/events/2025/11/22/09/b\.gz: 2 of its first 2 lines are events
-ok             lake list        s3a://lake/tables can be listed
-ok             lake write       s3a://lake/tables/_doctor/\w{32}\.json was written
-ok             lake read        it was read as it was written
-ok             lake condition   a second writer is refused \(If-None-Match, If-Match\), so that runs can take turns
-ok             lake delete      it was deleted
-ok             stream summary   s keeps records for 24 h
-ok             stream shards    2 with records, 2 of them open
-ok             stream iterator  one for the oldest record of shardId-000000000000
-ok             stream records   the first one came
+ok             python             Python 3\.\d+\.\d+, pyspark 4\.\S+, delta-spark 4\.\S+
+ok             python kinesis     boto3 \S+, pyarrow \S+
+ok             java               Java (17|21)\.\S+, \S+/java
+ok             spark              Spark 4\.\S+ on local\[2\], there in \d+\.\d s
+ok             pair               Spark 4\.\S+, Delta 4\.\S+, Hadoop 3\.\S+, which were tested together
+ok             delta              a table was written and read in file:/\S+
+ok             credentials        s3a://parsely-dw-x: SimpleAWSCredentialsProvider \(keys of the bucket's own\)
+ok             credentials        s3a://lake: TemporaryAWSCredentialsProvider \(AWS_ACCESS_KEY_ID\)
+ok             credentials        stream s: env, says boto3
+ok             clock              [012] s (ahead of|behind) http://127\.0\.0\.1:\d+
+ok             clock              [012] s (ahead of|behind) http://127\.0\.0\.1:\d+
+ok             source list        s3a://parsely-dw-x/events/2025/11/22, the newest day, has 3 objects in 2 hours
+ok             source read        s3a://parsely-dw-x/events/2025/11/22/09/b\.gz: 2 of its first 2 lines are events
+ok             lake list          s3a://lake/tables can be listed
+ok             lake write         s3a://lake/tables/_doctor/\w{32}\.json was written
+ok             lake read          it was read as it was written
+ok             lake condition     a second writer is refused \(If-None-Match, If-Match\), so that runs can take turns
+ok             lake delete        it was deleted
+ok             checkpoint list    s3a://lake/checkpoints/s can be listed
+ok             checkpoint write   s3a://lake/checkpoints/s/_doctor/\w{32}\.json was written
+ok             checkpoint read    it was read as it was written
+ok             checkpoint delete  it was deleted
+ok             stream summary     s keeps records for 24 h
+ok             stream shards      2 with records, 2 of them open
+ok             stream iterator    one for the oldest record of shardId-000000000000
+ok             stream records     the first one came
 """
 
 
@@ -111,7 +118,7 @@ def test_where_all_is_well_each_check_is_a_line_and_no_key_is_shown_even_with_sp
     assert run.returncode == 0, run.stdout
     wanted = ALL_IS_WELL.strip().splitlines()
     assert [said for said, pattern in zip(told, wanted, strict=True) if not re.fullmatch(pattern, said)] == []
-    assert left == ["tables/_doctor/"]  # the folder, to S3A
+    assert left == ["checkpoints/s/_doctor/", "tables/_doctor/"]  # the folders, to S3A
     assert "INFO" in run.stderr  # Spark's log, in which the keys could be
     keys = (parsely.access_key, parsely.secret_key, role.access_key, role.secret_key, role.session_token or "")
     shown = run.stdout + run.stderr
@@ -136,7 +143,7 @@ def doctor(tmp: Path, s3_url: str, kinesis_url: str, parsely: Keys, role: Keys) 
     bucket = "spark.hadoop.fs.s3a.bucket.parsely-dw-x"
     (tmp / "parsely.toml").write_text(
         'lake = "s3a://lake/tables"\n[batch]\nsource = "s3a://parsely-dw-x/events"\n'
-        '[stream]\nstream = "s"\nregion = "us-east-1"\n'
+        '[stream]\nstream = "s"\nregion = "us-east-1"\ncheckpoint = "s3a://lake/checkpoints/s"\n'
         f'[spark]\n"spark.master" = "local[2]"\n"{bucket}.access.key" = "${{env:PARSELY_KEY}}"\n'
         f'"{bucket}.secret.key" = "${{env:PARSELY_SECRET}}"\n'
     )
@@ -169,6 +176,7 @@ def test_what_is_not_given_is_not_asked_for_and_nothing_of_it_fails(
         "clock": "nothing on AWS given",
         "source": "no --source given",
         "lake": "neither --lake nor --catalog given",
+        "checkpoint": "no --checkpoint given",
         "stream": "no --stream given",
     }.items():
         assert line("not asked for", check, why) in told
@@ -183,7 +191,7 @@ def test_a_failed_check_is_exit_code_1_and_json_has_every_line(
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert out.count("\n") == 1
-    assert err == "parsely-spark doctor: 1 of 12 checks failed: source list.\n"
+    assert err == "parsely-spark doctor: 1 of 13 checks failed: source list.\n"
     assert not told["is_well"]
     assert {"check": "source", "state": "failed", "said": ""}.keys() == told["checks"][0].keys()
     (failed,) = [check for check in told["checks"] if check["state"] == "failed"]
@@ -221,6 +229,7 @@ def test_without_java_the_rest_is_looked_at_all_the_same(tmp_path: Path) -> None
         line("ok", "clock", "N"),
         line("not reached", "source", "no Spark"),
         line("ok", "lake write", f"{tmp_path}/lake can be written, N"),
+        line("not asked for", "checkpoint", "no --checkpoint given"),
         line("failed", "stream summary", f"s: no keys of AWS were found (Unable to locate credentials); {no_keys}"),
         line("not reached", "stream shards", "stream summary failed"),
         line("not reached", "stream iterator", "stream summary failed"),
@@ -253,6 +262,10 @@ def test_a_java_that_spark_does_not_start_with_is_named(
     assert str(look("java", look_at_java)) == line("failed", "java", f"{java} {said}")
 
 
+def test_the_java_that_is_said_to_be_tested_is_that_of_the_tested_releases() -> None:
+    assert {f"Java {row.java}, which the tests run on" in WANTED_JAVA for row in tested_versions()} == {True}
+
+
 def test_a_java_home_without_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     said = f"JAVA_HOME={tmp_path} has no bin/java; {WANTED_JAVA}"
@@ -269,6 +282,22 @@ def test_a_package_that_is_missing_is_named_and_java_looked_at(monkeypatch: pyte
     assert told[2].startswith("ok             java")
     assert told[3] == line("not reached", "spark", "no Spark")
     assert told[-1] == line("not reached", "stream", "no package to read Kinesis with")
+
+
+def test_a_stream_that_another_reader_reads_is_not_asked_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "delta", None)  # so that nothing of Spark is looked at
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setattr("parsely_spark.packages.find_spec", lambda name: sys.modules.get(name))
+    settings = DoctorSettings(stream="s", reader="aws-kinesis", checkpoint="s3a://x/checkpoint")
+    told = lines_of(examine(settings, lambda: pytest.fail("Spark is started")))
+    why = "aws-kinesis reads the stream, by ways of its own"
+    assert [said for said in told if said.startswith("not asked for")] == [
+        line("not asked for", "python kinesis", why),
+        line("not asked for", "source", "no --source given"),
+        line("not asked for", "lake", "neither --lake nor --catalog given"),
+        line("not asked for", "stream", why),
+    ]
+    assert line("not reached", "checkpoint", "no Spark") in told
 
 
 RIGHT = Releases(
@@ -293,6 +322,19 @@ PAIRS: dict[str, tuple[dict[str, str | None], str, str]] = {
         "ok",
         "Spark 4.2.1, Delta 4.4.0, Hadoop 3.5.0, near Spark 4.2.0, Delta 4.4.0, Hadoop 3.5.0, which were tested "
         "together",
+    ),
+    "a vendor's builds of the releases of a row": (
+        {"spark": "4.2.0-amzn-0", "pyspark": "4.2.0+amzn.0", "delta": "4.4.0-amzn-1"}
+        | {"hadoop": "3.5.0-amzn-2", "hadoop_aws": "3.5.0"},
+        "ok",
+        "Spark 4.2.0-amzn-0, Delta 4.4.0-amzn-1, Hadoop 3.5.0-amzn-2, near Spark 4.2.0, Delta 4.4.0, Hadoop 3.5.0, "
+        "which were tested together",
+    ),
+    "the package of another Spark than a vendor's": (
+        {"spark": "4.2.0-amzn-0", "pyspark": "4.2.1"},
+        "failed",
+        "Spark 4.2.0-amzn-0, Delta 4.4.0, Hadoop 3.5.0: its Python package is 4.2.1; `pip install pyspark==4.2.0`, or "
+        "unset SPARK_HOME.",
     ),
     "a newer Spark": (
         {"spark": "4.3.0", "pyspark": "4.3.0", "delta_is_for": "4.3"},
@@ -346,7 +388,7 @@ def test_a_spark_without_delta_is_said_to_be_one_and_its_storage_looked_at(spark
     told = lines_of(examine(settings, start))
     assert line("failed", "spark", "This Spark has no jar of Delta; submit with it.") in told
     assert line("not reached", "delta", "no Delta") in told
-    assert told[-4].startswith(line("failed", "source list", f"source={str(tmp_path)!r} has no YYYY/MM/DD folders"))
+    assert told[-5].startswith(line("failed", "source list", f"source={str(tmp_path)!r} has no YYYY/MM/DD folders"))
 
 
 def test_what_spark_fails_with_and_is_not_known_is_told_by_its_name_alone(spark: SparkSession) -> None:
@@ -378,6 +420,15 @@ def test_a_lake_in_a_folder_that_may_not_be_written_is_named() -> None:
     shutil.rmtree(folder)
     said = f"{folder}/lake: it cannot be written (Permission denied); check the permissions of {folder}."
     assert str(found) == line("failed", "lake write", said)
+
+
+def test_a_checkpoint_on_this_machine_is_tried_as_a_folder_that_needs_little_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_LEAST_BYTES", 2**60)
+    said = str(look("checkpoint write", lambda: look_at_local_checkpoint(f"file:{tmp_path}/new")))
+    assert re.fullmatch(rf"ok +checkpoint write +{tmp_path}/new can be written, [\d,.]+ GiB are free", said)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lake_without_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -529,8 +580,12 @@ def test_a_server_that_passes_over_conditions_is_found_out_and_left_clean(spark:
     assert keys_in(s3, "dr-careless") == ["tables/_doctor/"]
 
 
-def test_without_turns_no_condition_is_asked_for(spark: SparkSession, s3: Moto) -> None:
+def test_without_turns_no_condition_is_asked_for(
+    spark: SparkSession, s3: Moto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An S3A before Hadoop 3.4.2 knows none, and a run asks for none then."""
     lake = users_bucket(spark, s3, "dr-no-turns", *RIGHTS)
+    monkeypatch.setattr(lakes, "write_object", lambda *_, **__: pytest.fail("a condition is asked for"))
     told = lines_of(look_at_folder(spark, lake, takes_turns=False))
     assert told[3] == line("not asked for", "lake condition", "--no-turns")
     assert [said.split()[0] for said in told] == ["ok", "ok", "ok", "not", "ok"]
@@ -616,6 +671,41 @@ def put(folder: Path, name: str, body: bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
     return f"file:{path}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "said"),
+    [
+        ("a,,v,1\na,,w,2\n", "ok", "2 of 2 records of it are events, 2 of them without an event_id, as old ones are"),
+        (
+            ",e,v,1\n",
+            "failed",
+            "none of 1 record of it is a record with an apikey, as an event is; give the events/ prefix of Parse.ly's "
+            "raw events, or a whole copy of its sample.",
+        ),
+    ],
+    ids=["events", "none"],
+)
+def test_a_file_of_csv_is_listed_and_its_records_looked_at(
+    spark: SparkSession, tmp_path: Path, rows: str, state: str, said: str
+) -> None:
+    body = f"apikey,event_id,visitor_site_id,timestamp_info_nginx_ms\n{rows}".encode()
+    path = put(tmp_path, "sample.csv", body)
+    assert [
+        told.replace("file:///", "file:/") for told in lines_of(look_at_source(spark, f"{tmp_path}/sample.csv"))
+    ] == [
+        line("ok", "source list", f"{path} is one file of CSV, {len(body)} bytes"),
+        line(state, "source read", f"{path}: {said}"),
+    ]
+
+
+def test_a_large_file_of_csv_is_listed_alone(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_LARGE_CSV_BYTES", 10)
+    path = put(tmp_path, "sample.csv", b"apikey,event_id,visitor_site_id,timestamp_info_nginx_ms\n")
+    told = lines_of(look_at_source(spark, f"{tmp_path}/sample.csv"))[1].replace("file:///", "file:/")
+    assert told == line("not asked for", "source read", f"{path}: it would have to be read to its end")
 
 
 # --- lakes that are not on S3 -----------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from oracle_tables import as_text, tables
 from programs import end, start
 from pyspark.sql import functions as F
 
-from parsely_spark import columns, ingest
+from parsely_spark import columns, ingest, session
+from parsely_spark.cli import main
 from parsely_spark.commands import _visitors
 from parsely_spark.errors import SettingsError
 from parsely_spark.pipelines import forget
@@ -245,3 +246,29 @@ def test_where_nobody_was_forgotten_that_costs_no_work_of_sparks(spark: SparkSes
 def test_who_is_to_be_forgotten_has_to_be_told(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         _visitors(ForgetSettings(lake="lake", **given))
+
+
+def test_the_first_of_a_file_is_the_same_visitor_whatever_the_editor_writes_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "visitors.txt"
+    file.write_bytes(b"\xef\xbb\xbfpid=1\r\npid=2\r\n")
+    assert _visitors(ForgetSettings(lake="lake", visitors_from=str(file))) == ("pid=1", "pid=2")
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        (None, "cannot be read (No such file or directory); check the path and its permissions."),
+        ("pid=1\n".encode("utf-16"), "is not UTF-8; save it as that."),
+    ],
+)
+def test_a_file_of_visitors_that_cannot_be_read_is_named_before_spark_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], held: bytes | None, said: str
+) -> None:
+    file = tmp_path / "visitors.txt"
+    if held is not None:
+        file.write_bytes(held)
+    monkeypatch.setattr(session, "get_session", lambda *_: pytest.fail("Spark is started"))
+    with pytest.raises(SystemExit) as leaving:
+        main(["forget", "--lake", str(tmp_path / "lake"), "--visitors-from", str(file)])
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == f"parsely-spark forget: visitors_from={str(file)!r} {said}\n"

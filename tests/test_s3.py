@@ -20,6 +20,7 @@ from parsely_spark import session
 from parsely_spark.cli import main
 from parsely_spark.errors import LakeError, SourceError
 from parsely_spark.pipelines import batch
+from parsely_spark.settings import SparkSettings
 from parsely_spark.sources import s3
 from parsely_spark.sources.lines import read_lines
 from parsely_spark.sources.s3 import list_files
@@ -205,6 +206,22 @@ def test_the_endpoint_is_taken_from_where_other_aws_tools_find_it(way: str, monk
     chosen = session._s3({})
     assert chosen["spark.hadoop.fs.s3a.endpoint"] == "http://127.0.0.1:9000"
     assert chosen["spark.hadoop.fs.s3a.path.style.access"] == "true"
+
+
+def test_the_flag_of_an_endpoint_wins_alone_and_how_its_server_is_spoken_to_is_as_it_was_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    s3a = "spark.hadoop.fs.s3a"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://of.environment")
+    in_file = {f"{s3a}.endpoint": "http://of.file", f"{s3a}.endpoint.region": "eu-west-3"}
+    by_conf = {f"{s3a}.path.style.access": "false"}
+    settings = SparkSettings(s3_endpoint_url="http://of.flag", spark=tuple(in_file.items()))
+    chosen = session._chosen("x", settings, by_conf | in_file)
+    assert {key: value for key, value in chosen.items() if re.search(r"s3a\.(endpoint|path|connection\.ssl)", key)} == {
+        f"{s3a}.endpoint": "http://of.flag",
+        f"{s3a}.endpoint.region": "eu-west-3",
+        f"{s3a}.connection.ssl.enabled": "false",
+    }
 
 
 # --- two owners -------------------------------------------------------------------------------------------------

@@ -535,6 +535,8 @@ def test_the_doctor_looks_at_what_other_commands_are_told(here: Path):
     file = f'lake = "s3a://b/lake"\n[batch]\nsource = "{SOURCE}"\nretry = true\n[stream]\nstream = "s"\nregion = "r"'
     doctor = loaded("doctor", file)
     assert (doctor.source, doctor.stream, doctor.region, doctor.role_arn) == ((SOURCE,), "s", "r", None)
+    doctor = loaded("doctor", f'{file}\ncheckpoint = "s3a://b/c"\nreader = "aws-kinesis"')
+    assert (doctor.checkpoint, doctor.reader) == ("s3a://b/c", "aws-kinesis")
     doctor = loaded("doctor", f'{file}\n[doctor]\nstream = "t"', {"PARSELY_SPARK_REGION": "x"}, catalog="a.b")
     assert (doctor.stream, doctor.region, doctor.lake, doctor.catalog) == ("t", "x", None, "a.b")
 

@@ -43,7 +43,8 @@ SETTINGS_INTRO = """\
 A flag wins over an environment variable, that over the file given with `--config FILE`, and that over the default.
 In the file, a key without a table stands above all tables and serves every command that has such a setting;
 what stands in a command's table, `[batch]` for one, is for that command and wins; `doctor` alone, which looks at what
-the others are told, also takes the source of `[batch]` and the stream of `[stream]`, unless its own table has another.
+the others are told, also takes the source of `[batch]` and the stream of `[stream]`, with its reader and checkpoint,
+unless its own table has another.
 [`conf/parsely.toml`](../conf/parsely.toml) shows them all, and the table `[spark]` for Spark's own settings.
 
 A flag without a value, `--json` for one, is taken back by `--no-json`; a variable or the file says `true` or `false`.

@@ -34,7 +34,7 @@ or: brew install python@3.13 (macOS), or name one with: make PYTHON=/path/to/pyt
 wanted a Python that makes virtual environments; install it with: sudo apt-get install python3-venv (Debian, Ubuntu) \
 or: brew install python@3.13 (macOS)."
 
-# --- Java: what Spark 4.2 runs on
+# --- Java: 17, which the tests run on, or 21; both run every Spark that is in the table of versions
 
 install_java="install one with: sudo apt-get install openjdk-17-jre-headless (Debian, Ubuntu; openjdk-21-jre-headless \
 where there is no 17) or: brew install openjdk@17 && export JAVA_HOME=\"\$(brew --prefix openjdk@17)\" (macOS)."

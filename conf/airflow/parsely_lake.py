@@ -1,7 +1,8 @@
 """Parse.ly's raw events into the lake each hour, a proof of the tables and their upkeep each night: EMR Serverless.
 
-For Airflow 3. The job's exit code decides: 0 is done, also when there was nothing new; 1, it failed, left files out or,
-as `verify`, found a difference; 2, a flag or a setting is wrong. Whatever a run has left, the next one takes up.
+For Airflow 3.2 or newer: before, airflow.sdk has no such timetable. The job's exit code decides: 0 is done, also when
+there was nothing new; 1, it failed, left files out or, as `verify`, found a difference; 2, a flag or a setting is
+wrong. Whatever a run has left, the next one takes up.
 """
 
 from __future__ import annotations

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.doctor.clock import look_at_clock
 from parsely_spark.doctor.finding import NOT_ASKED_FOR, NOT_REACHED, OK, Finding, look
-from parsely_spark.doctor.machine import look_at_java, look_at_kinesis_packages, look_at_local_lake, look_at_python
+from parsely_spark.doctor.machine import (
+    look_at_java,
+    look_at_kinesis_packages,
+    look_at_local_checkpoint,
+    look_at_local_lake,
+    look_at_python,
+)
 from parsely_spark.errors import LakeError, SourceError
-from parsely_spark.kinesis_settings import KinesisSettings
+from parsely_spark.kinesis_settings import OURS, KinesisSettings
 from parsely_spark.places import absolute, local_path, scheme_of
 
 if TYPE_CHECKING:
@@ -32,8 +38,8 @@ def examine(settings: DoctorSettings, start: Callable[[], SparkSession]) -> Iter
     """
     python = look("python", look_at_python)
     yield python
-    kinesis = Finding("python kinesis", NOT_ASKED_FOR, "no --stream given")
-    if settings.stream is not None:
+    kinesis = Finding("python kinesis", NOT_ASKED_FOR, _why_no_stream(settings))
+    if _reads_stream(settings):
         kinesis = look("python kinesis", look_at_kinesis_packages)
     yield kinesis
     if python.state == OK:
@@ -47,6 +53,7 @@ def examine(settings: DoctorSettings, start: Callable[[], SparkSession]) -> Iter
     yield from _look_at_clocks(settings, spark, options)
     yield from _look_at_sources(settings, spark)
     yield from _look_at_lake(settings, spark)
+    yield from _look_at_checkpoint(settings, spark)
     yield from _look_at_stream(settings, options)
 
 
@@ -87,8 +94,8 @@ def _look_at_keys(
 ) -> Iterator[Finding]:
     """One line for each bucket and for the stream: each may have keys of its own."""
     of_s3 = _on_s3(settings)
-    if not of_s3 and settings.stream is None:
-        yield Finding("credentials", NOT_ASKED_FOR, "nothing on AWS given")
+    if not of_s3 and not _reads_stream(settings):
+        yield Finding("credentials", NOT_ASKED_FOR, _why_no_aws(settings))
     if of_s3 and spark is None:
         yield from _not_reached(_NO_SPARK, "credentials")
     elif spark is not None:
@@ -120,8 +127,8 @@ def _look_at_clocks(
             servers.append(server_of(options))
     for url in dict.fromkeys(servers):
         yield look("clock", partial(look_at_clock, url))
-    if not _on_s3(settings) and settings.stream is None:
-        yield Finding("clock", NOT_ASKED_FOR, "nothing on AWS given")
+    if not _on_s3(settings) and not _reads_stream(settings):
+        yield Finding("clock", NOT_ASKED_FOR, _why_no_aws(settings))
     elif not servers:
         yield from _not_reached("no server is known that tells the time", "clock")
 
@@ -152,9 +159,22 @@ def _look_at_lake(settings: DoctorSettings, spark: SparkSession | None) -> Itera
         yield from look_at_it(spark, settings.lake or str(settings.catalog), takes_turns=settings.turns)
 
 
+def _look_at_checkpoint(settings: DoctorSettings, spark: SparkSession | None) -> Iterator[Finding]:
+    if settings.checkpoint is None:
+        yield Finding("checkpoint", NOT_ASKED_FOR, "no --checkpoint given")
+    elif local_path(settings.checkpoint) is not None:
+        yield look("checkpoint write", partial(look_at_local_checkpoint, settings.checkpoint))
+    elif spark is None:
+        yield from _not_reached(_NO_SPARK, "checkpoint")
+    else:
+        from parsely_spark.doctor.lakes import look_at_checkpoint
+
+        yield from look_at_checkpoint(spark, settings.checkpoint)
+
+
 def _look_at_stream(settings: DoctorSettings, options: KinesisSettings | None) -> Iterator[Finding]:
-    if settings.stream is None:
-        yield Finding("stream", NOT_ASKED_FOR, "no --stream given")
+    if not _reads_stream(settings):
+        yield Finding("stream", NOT_ASKED_FOR, _why_no_stream(settings))
     elif options is None:
         yield from _not_reached("no package to read Kinesis with", "stream")
     else:
@@ -166,9 +186,22 @@ def _look_at_stream(settings: DoctorSettings, options: KinesisSettings | None) -
 def _on_s3(settings: DoctorSettings) -> dict[str, type[SourceError] | type[LakeError]]:
     """A URI for each bucket, with the error that tells what is wrong with it."""
     given: list[tuple[str, type[SourceError] | type[LakeError]]] = [(uri, SourceError) for uri in settings.source]
-    given += [(settings.lake, LakeError)] if settings.lake else []
+    given += [(folder, LakeError) for folder in (settings.lake, settings.checkpoint) if folder]
     buckets = {uri.split("/")[2]: (uri, kind) for uri, kind in reversed(given) if scheme_of(uri).startswith("s3")}
     return dict(reversed(buckets.values()))
+
+
+def _reads_stream(settings: DoctorSettings) -> bool:
+    """Whether there is a stream that this program reads itself, with packages and keys that can be looked at."""
+    return settings.stream is not None and settings.reader == OURS
+
+
+def _why_no_stream(settings: DoctorSettings) -> str:
+    return "no --stream given" if settings.stream is None else f"{settings.reader} reads the stream, by ways of its own"
+
+
+def _why_no_aws(settings: DoctorSettings) -> str:
+    return "nothing on AWS given" if settings.stream is None else _why_no_stream(settings)
 
 
 def _stream_options(settings: DoctorSettings) -> KinesisSettings:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 OK, FAILED, NOT_ASKED_FOR, NOT_REACHED = "ok", "failed", "not asked for", "not reached"
 _STATE_WIDTH = len(NOT_ASKED_FOR)
-_CHECK_WIDTH = len("stream iterator")
+_CHECK_WIDTH = len("checkpoint delete")
 
 
 class Finding(NamedTuple):

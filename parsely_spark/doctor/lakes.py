@@ -1,4 +1,4 @@
-"""Whether the tables can be written where they shall lie, and only by one at a time."""
+"""Whether the tables can be written where they shall lie, and only by one at a time; and so can a checkpoint."""
 
 from __future__ import annotations
 
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
 
 def look_at_folder(spark: SparkSession, lake: str, *, takes_turns: bool) -> Iterator[Finding]:
     """Write to the folder *lake*, under a name that no table has, and delete it again."""
-    with_s3a = look("lake list", lambda: str(_reaches_by_s3a(spark, lake)), FAILURES)
-    if with_s3a.state != OK:
-        yield with_s3a
-        return
-    trial = _Trial(spark, lake, takes_turns=takes_turns)
-    if with_s3a.said == str(True):
-        yield from look_in_turn(trial.on_s3(), FAILURES)
-    else:
-        yield from look_in_turn(trial.elsewhere(), FAILURES)
+    yield from _look_at(_Trial(spark, lake, takes_turns=takes_turns))
+
+
+def look_at_checkpoint(spark: SparkSession, checkpoint: str) -> Iterator[Finding]:
+    """Likewise to the folder *checkpoint*, to which one run alone writes, without turns."""
+    yield from _look_at(_Trial(spark, checkpoint, takes_turns=None, name="checkpoint"))
 
 
 def look_at_catalog(spark: SparkSession, schema: str, *, takes_turns: bool) -> Iterator[Finding]:
@@ -61,54 +58,71 @@ def look_at_catalog(spark: SparkSession, schema: str, *, takes_turns: bool) -> I
     yield look("lake drop", drop, FAILURES)
 
 
-def _reaches_by_s3a(spark: SparkSession, lake: str) -> bool:
-    if not is_driver(spark):
-        raise NotReachedError(f"{lake}: a client of Spark Connect cannot try it")
-    with storage_errors(LakeError, lake):
-        return is_s3a(spark, lake)
+def _look_at(trial: _Trial) -> Iterator[Finding]:
+    with_s3a = look(f"{trial.name} list", lambda: str(trial.reaches_by_s3a()), FAILURES)
+    if with_s3a.state != OK:
+        yield with_s3a
+    elif with_s3a.said == str(True):
+        yield from look_in_turn(trial.on_s3(), FAILURES)
+    else:
+        yield from look_in_turn(trial.elsewhere(), FAILURES)
 
 
 class _Trial:
-    """One object of our own in the folder of a lake; those by which writers take turns, beside it, nobody deletes."""
+    """One object of our own in a folder; those by which writers of a lake take turns, beside it, nobody deletes."""
 
-    def __init__(self, spark: SparkSession, lake: str, *, takes_turns: bool) -> None:
+    def __init__(self, spark: SparkSession, folder: str, *, takes_turns: bool | None, name: str = "lake") -> None:
+        """Nothing is done yet; *takes_turns* is None of a folder that never has more than one writer."""
         self._spark = spark
-        self._lake = lake
+        self._folder = folder
         self._takes_turns = takes_turns
+        self.name = name
         self._text = uuid.uuid4().hex
-        self._uri = f"{lake.rstrip('/')}/_doctor/{uuid.uuid4().hex}.json"
+        self._uri = f"{folder.rstrip('/')}/_doctor/{uuid.uuid4().hex}.json"
         self._is_written = False
         self._is_read = False
 
+    def reaches_by_s3a(self) -> bool:
+        """Whether it is Hadoop's S3A that serves the folder."""
+        if not is_driver(self._spark):
+            raise NotReachedError(f"{self._folder}: a client of Spark Connect cannot try it")
+        with storage_errors(LakeError, self._folder):
+            return is_s3a(self._spark, self._folder)
+
     def on_s3(self) -> tuple[Step, ...]:
-        """Each right that a lake needs, by itself."""
+        """Each right that the folder needs, by itself."""
+        condition = Step(f"{self.name} condition", self._refuse, is_alone=True)
         return (
-            Step("lake list", self._list, "s3:ListBucket"),
-            Step("lake write", self._write, "s3:PutObject"),
-            Step("lake read", self._read, "s3:GetObject"),
-            Step("lake condition", self._refuse, is_alone=True),
-            Step("lake delete", self._delete, "s3:DeleteObject"),
+            Step(f"{self.name} list", self._list, "s3:ListBucket"),
+            Step(f"{self.name} write", self._write, "s3:PutObject"),
+            Step(f"{self.name} read", self._read, "s3:GetObject"),
+            *([] if self._takes_turns is None else [condition]),
+            Step(f"{self.name} delete", self._delete, "s3:DeleteObject"),
         )
 
     def elsewhere(self) -> tuple[Step, ...]:
         """On a file system that keeps two writers apart itself."""
-        return Step("lake write", self._write_plainly), Step("lake delete", self._delete_plainly)
+        return Step(f"{self.name} write", self._write_plainly), Step(f"{self.name} delete", self._delete_plainly)
 
     def _list(self) -> str:
-        with storage_errors(LakeError, self._lake, action="s3:ListBucket"):
-            look_at(self._spark, self._lake)
-        return f"{self._lake} can be listed"
+        with storage_errors(LakeError, self._folder, action="s3:ListBucket"):
+            look_at(self._spark, self._folder)
+        return f"{self._folder} can be listed"
 
     def _write(self) -> str:
-        with storage_errors(LakeError, self._lake, action="s3:PutObject"):
-            self._is_written = write_object(self._spark, self._uri, self._text, instead_of=None)
+        with storage_errors(LakeError, self._folder, action="s3:PutObject"):
+            if self._takes_turns:
+                self._is_written = write_object(self._spark, self._uri, self._text, instead_of=None)
+            else:  # as a run does then, also by an S3A that knows no conditions
+                write_file(self._spark, self._uri, self._text)
+                self._is_written = True
         if not self._is_written:
             raise LakeError(f"{self._uri}: it is refused as if it were there already; run again, by another name.")
         return f"{self._uri} was written"
 
     def _read(self) -> str:
         self._need("written", self._is_written)
-        with storage_errors(LakeError, self._lake, action="s3:GetObject"):
+        with storage_errors(LakeError, self._folder, action="s3:GetObject"):
             read = read_object(self._spark, self._uri)
         if read != self._text:
             raise LakeError(f"{self._uri}: what is read is not what was written; nothing may stand in between.")
@@ -120,7 +134,7 @@ class _Trial:
             raise NotAskedForError("--no-turns")
         self._need("written", self._is_written)
         self._need("read", self._is_read)
-        with storage_errors(LakeError, self._lake, action="s3:PutObject"):
+        with storage_errors(LakeError, self._folder, action="s3:PutObject"):
             refuse_twice(self._spark, self._uri)
         return "a second writer is refused (If-None-Match, If-Match), so that runs can take turns"
 
@@ -132,7 +146,7 @@ class _Trial:
         return "it was deleted"
 
     def _write_plainly(self) -> str:
-        with storage_errors(LakeError, self._lake):
+        with storage_errors(LakeError, self._folder):
             write_file(self._spark, self._uri, self._text)
         return f"{self._uri} was written"
 

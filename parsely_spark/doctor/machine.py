@@ -1,4 +1,4 @@
-"""This machine: Python with its packages, Java, and the folder of a lake that is here. Nothing of it needs Spark."""
+"""This machine: Python with its packages, Java, and the folders that are here. Nothing of it needs Spark."""
 
 from __future__ import annotations
 
@@ -41,8 +41,17 @@ def _versions(packages: dict[str, str]) -> str:
 
 
 def look_at_local_lake(lake: str) -> str:
-    """Whether the folder can be written, and how much room there is."""
-    path = (local_path(lake) or Path(lake)).absolute()
+    """Whether the folder can be written, and there is room for a slice."""
+    return _look_at_folder(lake, _LEAST_BYTES, "less than one slice of raw events may take")
+
+
+def look_at_local_checkpoint(checkpoint: str) -> str:
+    """Whether the folder can be written; what is noted there is small."""
+    return _look_at_folder(checkpoint, 1, "too little for a note")
+
+
+def _look_at_folder(uri: str, least_bytes: int, too_little: str) -> str:
+    path = (local_path(uri) or Path(uri)).absolute()
     folder = nearest_there(path)
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".parsely-spark-doctor-"):
@@ -52,6 +61,6 @@ def look_at_local_lake(lake: str) -> str:
             f"{path}: it cannot be written ({error.strerror}); check the permissions of {folder}."
         ) from error
     free = f"{free_bytes / 2**30:,.1f} GiB are free"
-    if free_bytes < _LEAST_BYTES:
-        raise LakeError(f"{path}: {free}, less than one slice of raw events may take; make room.")
+    if free_bytes < least_bytes:
+        raise LakeError(f"{path}: {free}, {too_little}; make room.")
     return f"{path} can be written, {free}"

@@ -15,7 +15,7 @@ from parsely_spark.doctor.finding import NotReachedError
 from parsely_spark.errors import ParselySparkError
 from parsely_spark.jvm import hadoop_version, is_driver, jar_of
 from parsely_spark.packages import version_of
-from parsely_spark.versions import Versions, minor_of, tested_versions
+from parsely_spark.versions import Versions, minor_of, release_of, tested_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +82,20 @@ def judge(found: Releases) -> str:
 
 
 def _clashes(found: Releases, row: Versions) -> Iterator[str]:
-    """What cannot work, with the way out."""
-    if found.pyspark != found.spark:
-        yield f"its Python package is {found.pyspark}; `pip install pyspark=={found.spark}`, or unset SPARK_HOME"
+    """What cannot work, with the way out: a vendor's build of a release goes with the release."""
+    if _differ(found.pyspark, found.spark):
+        spark = release_of(found.spark)
+        yield f"its Python package is {found.pyspark}; `pip install pyspark=={spark}`, or unset SPARK_HOME"
     if found.delta_is_for not in (None, minor_of(found.spark)):
         yield f"this Delta was built for Spark {found.delta_is_for}; take {row.delta_jar}"
-    if found.delta and found.delta_python not in (None, found.delta):
-        yield f"Delta's Python package is {found.delta_python}; `pip install delta-spark=={found.delta}`"
-    if found.hadoop_aws not in (None, found.hadoop):
-        yield f"its S3A is {found.hadoop_aws}; take org.apache.hadoop:hadoop-aws:{found.hadoop}"
+    if found.delta and _differ(found.delta_python, found.delta):
+        yield f"Delta's Python package is {found.delta_python}; `pip install delta-spark=={release_of(found.delta)}`"
+    if found.hadoop and _differ(found.hadoop_aws, found.hadoop):
+        yield f"its S3A is {found.hadoop_aws}; take org.apache.hadoop:hadoop-aws:{release_of(found.hadoop)}"
+
+
+def _differ(one: str | None, other: str) -> bool:
+    return one is not None and release_of(one) != release_of(other)
 
 
 def _running(spark: SparkSession) -> Releases:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from parsely_spark.doctor.finding import NotReachedError, Step, look_in_turn
+from parsely_spark.doctor.finding import NotAskedForError, NotReachedError, Step, look_in_turn
 from parsely_spark.errors import SourceError
 from parsely_spark.jvm import FAILURES, is_s3a, who_gave_keys
-from parsely_spark.places import absolute, check_raw_events
+from parsely_spark.places import absolute, check_raw_events, is_csv
 from parsely_spark.sources.lines import first_lines
 from parsely_spark.sources.s3 import CHUNK, RawFile, list_files, newest_day
 from parsely_spark.storage_errors import look_at, storage_errors
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parsely_spark.errors import LakeError
 
 _LINES = 20
+_LARGE_CSV_BYTES = 64 * 2**20  # whether it has a record, only the whole of it tells
 
 
 def look_at_keys(spark: SparkSession, uri: str, kind: type[SourceError] | type[LakeError]) -> str:
@@ -45,6 +46,9 @@ def look_at_source(spark: SparkSession, source: str) -> Iterator[Finding]:
             look_at(spark, uri)
             day = newest_day(spark, uri)
         files = list_files(spark, [day]).files
+        if is_csv(files[0].path):
+            newest.append(files[0])
+            return f"{files[0].path} is one file of CSV, {_count(files[0].size_bytes, 'byte')}"
         hours = {file: _hour_of(file.path) for file in files}
         last = max(hours.values())
         newest.extend(file for file in files if hours[file] == last)
@@ -55,6 +59,8 @@ def look_at_source(spark: SparkSession, source: str) -> Iterator[Finding]:
         if not newest:
             raise NotReachedError(f"{source}: no object is known")
         file = min(newest, key=lambda file: file.size_bytes)
+        if is_csv(file.path) and file.size_bytes > _LARGE_CSV_BYTES:
+            raise NotAskedForError(f"{file.path}: it would have to be read to its end")
         with storage_errors(SourceError, file.path, action="s3:GetObject"):
             return _judge(file.path, first_lines(spark, file, _LINES))
 
@@ -71,13 +77,16 @@ def _hour_of(path: str) -> str:
 
 def _judge(path: str, lines: list[str]) -> str:
     events = [event for event in map(_event, lines) if event is not None]
+    # The records of a table come in no order.
+    looked_at = f"{_count(len(lines), 'record')} of it" if is_csv(path) else f"its first {_count(len(lines), 'line')}"
     if not events:
+        wanted = "a record with an apikey" if is_csv(path) else "a JSON object with an apikey"
         raise SourceError(
-            f"{path}: none of its first {_count(len(lines), 'line')} is a JSON object with an apikey, as an event is; "
-            "give the events/ prefix of Parse.ly's raw events."
+            f"{path}: none of {looked_at} is {wanted}, as an event is; give the events/ prefix of Parse.ly's raw "
+            f"events{', or a whole copy of its sample' if is_csv(path) else ''}."
         )
     are = "is an event" if len(lines) == 1 else "are events"
-    said = f"{path}: {len(events)} of its first {_count(len(lines), 'line')} {are}"
+    said = f"{path}: {len(events)} of {looked_at} {are}"
     unnamed = sum(not event.get("event_id") for event in events)
     return f"{said}, {unnamed} of them without an event_id, as old ones are" if unnamed else said
 
