@@ -237,7 +237,7 @@ def test_a_gap_of_a_stream_is_healed_by_batch(
     # then
     monkeypatch.setattr(session, "get_session", lambda *_: lake.spark)
     shown = command(lake, capsys)
-    begin, end = re.search(r"batch --source URI --from (\S+) --until (\S+?)`", shown).groups()
+    begin, end = re.search(r"batch --source URI --lake \S+ --from (\S+) --until (\S+?)`", shown).groups()
     (gap,) = json.loads(command(lake, capsys, "--json"))["gaps"]
     since, until = (datetime.fromisoformat(gap[name]) for name in ("since", "until"))
     assert abs(since - began) < timedelta(minutes=10)
