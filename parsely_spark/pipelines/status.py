@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def run_status(lake: Lake, progress: Progress, *, now: datetime) -> Status:
         LakeError: if there is nothing to look at, or the tables cannot be read.
     """
     first_hour_at = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
-    status = Status(lake=lake.flag, at=now.astimezone(UTC), first_hour_at=first_hour_at)
+    status = Status(lake=_flag(lake), at=now.astimezone(UTC), first_hour_at=first_hour_at)
     with storage_errors(LakeError, lake.place), progress.step("status"):
         lake.look()
         for table in (EVENTS, RUNS):
@@ -166,6 +167,11 @@ def _broken(lake: Lake, since: datetime) -> dict[str, str]:
     by_path = of_these.groupBy("path").agg(newest).where(F.col("newest.error").isNotNull())
     rows = by_path.orderBy(F.desc("newest.modified_at"), "path").collect()
     return {row["path"]: row["newest"]["error"] for row in rows}
+
+
+def _flag(lake: Lake) -> str:
+    """What names it on the command line."""
+    return f"--{'catalog' if lake.is_catalog else 'lake'} {shlex.quote(lake.place)}"
 
 
 def _behind(lake: Lake) -> dict[str, int]:

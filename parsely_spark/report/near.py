@@ -82,12 +82,9 @@ class Audience:
 
 @contextmanager
 def near_pageviews(asked: Audience) -> Iterator[Audience]:
-    """Whoever asks about the period in the block, asks rows that are kept: those of it and of the days before.
-
-    The days are those in which a page can have a share in a conversion, or tell of which post a URL is.
-    """
+    """Whoever asks about the period in the block, asks rows that are kept: its own, and of `days_of_conversions`."""
     scope = asked.scope
-    days = max(asked.reporting.look_back_days, DAYS_OF_URLS)
+    days = scope.days_of_conversions
     rows = (
         asked.lake.read("pageviews")
         .where(scope.is_near_period("viewed_at", days_before=days))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -185,11 +184,6 @@ class Lake:
         place = self.place.rstrip("/").replace("`", "``")
         return f"delta.`{place}/{table}`"
 
-    @property
-    def flag(self) -> str:
-        """What names it on the command line."""
-        return f"--{'catalog' if self.is_catalog else 'lake'} {shlex.quote(self.place)}"
-
     def lease_of(self, table: str) -> str | None:
         """URI of the object by which writers of *table* take turns; None where they do not."""
         if not self.takes_turns:
@@ -281,7 +275,8 @@ class Lake:
         """Create *table* as declared, or as *spec*, unless it is there."""
         if self.has(table):
             return
-        self.spark.sql((spec := spec or ALL_TABLES[table]).creation(self.name_of(table)))
+        spec = spec or ALL_TABLES[table]
+        self.spark.sql(spec.creation(self.name_of(table)))
         # To SQL a table exists as soon as the folder of its log does, and it says nothing.
         if not self.is_catalog and not self.has(table):
             self._create_by_writing(spec)

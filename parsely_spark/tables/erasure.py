@@ -138,9 +138,9 @@ def change(
     until_nobody_was_quicker(lake, table, partial(_change_once, lake, table, are_meant, says, set_to))
     counted = "numDeletedRows" if set_to is None else "numUpdatedRows"
     commit = commit_that(lake, table, says=says)
-    return (
-        0 if commit is None else int(commit["operationMetrics"].get(counted, 0))
-    )  # another was quicker, and left none
+    if commit is None:  # another run was quicker, and left none
+        return 0
+    return int(commit["operationMetrics"].get(counted, 0))
 
 
 def _change_once(

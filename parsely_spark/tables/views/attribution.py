@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from parsely_spark.columns import NOBODY_IDS
 from parsely_spark.tables.spec import TableColumn
-from parsely_spark.tables.views.view import DAYS_OF_URLS, View
+from parsely_spark.tables.views.view import View
 
 if TYPE_CHECKING:
     from parsely_spark.tables.views.view import Scope
@@ -54,7 +54,7 @@ def _sql(scope: Scope) -> str:
         where {scope.is_near_period("converted_at", "date")})"""
     is_near = scope.is_near_period("viewed_at", days_before=look_back)
     may_be_touch = f"pageviews > 0 and {is_near} and {has_converted}"
-    url_days = max(look_back, DAYS_OF_URLS)
+    url_days = scope.days_of_conversions
     return f"""
         with converted as (
             {scope.of_posts("conversions", scope.is_in_period("converted_at", "date"), days_before=url_days)}

@@ -41,6 +41,11 @@ class Scope:
     until: date | None = None
     urls: Mapping[int, str] = field(default_factory=dict)
 
+    @property
+    def days_of_conversions(self) -> int:
+        """Days before a period in which a page can have a share in a conversion, or tell of which post its URL is."""
+        return max(self.reporting.look_back_days, DAYS_OF_URLS)
+
     def local_date(self, instant: str) -> str:
         """SQL of the date of *instant* in the reporting time zone, whatever the session's."""
         return f"date_from_unix_date(cast(floor({self._local_ms(instant)} / 86400000) as int))"
